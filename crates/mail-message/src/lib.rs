@@ -1,1 +1,63 @@
-//! mail-message
+//! RFC 5322 and MIME bytes -> what IMAP and POP3 need of a message, derived once at delivery.
+//!
+//! Pure: no I/O, no async, no clock. Whatever the bytes are, nothing panics, time and memory stay linear in
+//! their number, and the limits in [`limits`] bound the result. A bare LF ends a line like CRLF does.
+
+mod charset;
+mod content_type;
+mod header;
+mod index;
+pub mod limits;
+mod parameter;
+pub mod search;
+mod transfer;
+
+pub use header::{Keep, header_fields};
+pub use index::{MediaType, Part, PartIndex, PartIndexError, PartKind, SectionPart, section_range};
+pub use transfer::{Encoding, TransferError, decode_transfer};
+
+/// Version of the derived data. It is stored beside it, so that data of another version can be rebuilt.
+pub const DERIVED_VERSION: u32 = 1;
+
+/// What storage keeps of a message beside its octets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    /// The ENVELOPE value, ready to send: `("date" "subject" ((..)) ..)`. 7-bit, quoted strings only.
+    pub envelope: Vec<u8>,
+    /// The BODY value, ready to send.
+    pub body: Vec<u8>,
+    /// The BODYSTRUCTURE value, ready to send.
+    pub bodystructure: Vec<u8>,
+    /// An encoded [`PartIndex`].
+    pub parts: Vec<u8>,
+    /// RFC 8970: at most 200 characters of text.
+    pub preview: String,
+    /// What [`search::matches`] looks into.
+    pub search_text: String,
+    /// Equal for the messages of a conversation: hash of the first id in References, else In-Reply-To, else
+    /// Message-ID, else of the header.
+    pub thread_key: u64,
+    /// The Date field in seconds since 1970-01-01T00:00:00Z.
+    pub sent_at: Option<i64>,
+    /// The date in the Date field as written, zone disregarded, in days since 1970-01-01.
+    pub sent_day: Option<i32>,
+    /// RFC 5256 §2.1 base subject, decoded and folded by [`search::fold`].
+    pub base_subject: String,
+}
+
+/// Derives everything from a message.
+pub fn derive(message: &[u8]) -> Derived {
+    let index = PartIndex::parse(message);
+    Derived {
+        envelope: Vec::new(),
+        body: Vec::new(),
+        bodystructure: Vec::new(),
+        parts: index.encode(),
+        preview: String::new(),
+        search_text: String::new(),
+        thread_key: 0,
+        sent_at: None,
+        sent_day: None,
+        base_subject: String::new(),
+    }
+}

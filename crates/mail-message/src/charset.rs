@@ -1,0 +1,61 @@
+//! Octets in a charset -> text.
+
+use std::borrow::Cow;
+
+use encoding_rs::{Encoding, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
+use memchr::memmem;
+
+/// Text in the named charset (any case); guessed where the name is missing, unknown, or claims ASCII.
+/// Octets that don't fit become U+FFFD.
+pub(crate) fn decode<'a>(name: &[u8], octets: &'a [u8]) -> Cow<'a, str> {
+    if says_nothing(name) {
+        return guess(octets);
+    }
+    if let Some(encoding) = known(name) {
+        return encoding.decode_without_bom_handling(octets).0;
+    }
+    match mail_parser::decoders::charsets::map::charset_decoder(name) {
+        Some(decoder) => Cow::Owned(decoder(octets)),
+        None => guess(octets),
+    }
+}
+
+/// Text in no declared charset: UTF-8 if it is valid, ISO-2022-JP if it switches to it, else windows-1252.
+pub(crate) fn guess(octets: &[u8]) -> Cow<'_, str> {
+    // RFC 1468: escape sequences to two-byte sets begin with ESC `$`.
+    if memmem::find(octets, b"\x1b$").is_some() {
+        return ISO_2022_JP.decode_without_bom_handling(octets).0;
+    }
+    match std::str::from_utf8(octets) {
+        Ok(text) => Cow::Borrowed(text),
+        // A character cut off at the end doesn't make it another charset.
+        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => {
+            UTF_8.decode_without_bom_handling(octets).0
+        }
+        Err(_) => WINDOWS_1252.decode_without_bom_handling(octets).0,
+    }
+}
+
+/// Is the charset `name` known to this crate, or does it need a guess?
+pub(crate) fn is_known(name: &[u8]) -> bool {
+    known(name).is_some() || mail_parser::decoders::charsets::map::charset_decoder(name).is_some()
+}
+
+fn says_nothing(name: &[u8]) -> bool {
+    ["", "us-ascii", "ascii", "unknown-8bit", "x-unknown", "default", "unknown"]
+        .iter()
+        .any(|nothing| name.eq_ignore_ascii_case(nothing.as_bytes()))
+}
+
+fn known(name: &[u8]) -> Option<&'static Encoding> {
+    let is = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+    if is(&["cp932", "ms932", "windows-932", "sjis", "shift-jis", "cp943c"]) {
+        Some(SHIFT_JIS)
+    } else if is(&["iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-jp-3", "iso-2022-jp-ms", "cp50220", "cp50221"])
+    {
+        Some(ISO_2022_JP)
+    } else {
+        // A label for charsets that are unsafe on the Web decodes to a lone U+FFFD; a guess shows more.
+        Encoding::for_label(name).filter(|encoding| *encoding != encoding_rs::REPLACEMENT)
+    }
+}

@@ -1,0 +1,205 @@
+//! SEARCH over text that was decoded and folded at delivery.
+//!
+//! `search_text` has three sections, each ended by U+001C: the fields of the message header, one
+//! `name: value` line each; the same of the MIME headers of its parts; the text of the parts (and the headers of
+//! messages inside it). Folding leaves no control character in text, so LF and U+001C divide and nothing else,
+//! and a NUL never occurs.
+
+use memchr::memmem;
+use unicode_normalization::UnicodeNormalization;
+
+/// Ends a section of `search_text`.
+pub(crate) const SECTION_END: char = '\u{1c}';
+
+/// Where SEARCH looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field<'a> {
+    /// One field of the message header, its name in any case: HEADER, FROM, TO, CC, BCC, SUBJECT.
+    Header(&'a str),
+    /// Any field of the message header.
+    AnyHeader,
+    /// BODY: the text of the parts.
+    Body,
+    /// TEXT: header, MIME headers and body.
+    Text,
+}
+
+/// Folds text so that equal means "the same to a human": NFKC (half-width kana, full-width Latin), lower case,
+/// blanks and line ends as one space, invisible characters left out.
+pub fn fold(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    Folder::new(&mut out, usize::MAX).push(text);
+    out
+}
+
+/// Does the stored `search_text` contain the needle (folded by [`fold`]) in that field?
+///
+/// An empty needle matches every message, but in [`Field::Header`] only one that has the field, RFC 9051 §6.4.4.
+pub fn matches(search_text: &str, field: &Field<'_>, folded_needle: &str) -> bool {
+    let header_end = section_end(search_text, 0);
+    let mime_end = section_end(search_text, header_end + 1);
+    let (header, body) = (&search_text[..header_end], search_text.get(mime_end + 1..).unwrap_or(""));
+    match field {
+        Field::Header(name) => header_matches(header, name, folded_needle),
+        Field::AnyHeader => contains(header, folded_needle),
+        Field::Body => contains(body, folded_needle),
+        // The needle holds no divider, so it can't match across two sections.
+        Field::Text => contains(search_text, folded_needle),
+    }
+}
+
+fn section_end(text: &str, from: usize) -> usize {
+    let rest = text.as_bytes().get(from..).unwrap_or(&[]);
+    memchr::memchr(SECTION_END as u8, rest).map_or(text.len(), |at| from + at)
+}
+
+fn header_matches(header: &str, name: &str, needle: &str) -> bool {
+    header.lines().any(|line| {
+        let Some((found, value)) = line.split_at_checked(name.len()) else { return false };
+        found.eq_ignore_ascii_case(name)
+            && value.strip_prefix(": ").is_some_and(|value| contains(value, needle))
+    })
+}
+
+fn contains(text: &str, needle: &str) -> bool {
+    memmem::find(text.as_bytes(), needle.as_bytes()).is_some()
+}
+
+/// Appends folded text until a limit of octets is reached.
+pub(crate) struct Folder<'a> {
+    out: &'a mut String,
+    end: usize,
+    /// A blank was seen and not written yet.
+    blank: bool,
+}
+
+impl<'a> Folder<'a> {
+    /// `room`: octets that may be appended.
+    pub(crate) fn new(out: &'a mut String, room: usize) -> Self {
+        let end = out.len().saturating_add(room);
+        Self { out, end, blank: false }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.out.len() >= self.end
+    }
+
+    /// Folds a text that is complete in itself: blanks at its ends are kept as one space.
+    pub(crate) fn push(&mut self, text: &str) {
+        let mut rest = text;
+        while !rest.is_empty() && !self.is_full() {
+            let (plain, last) = plain_run(rest);
+            // The last plain character may combine with what follows, so it is normalised with it.
+            let keep = if plain == rest.len() { plain } else { plain - last };
+            self.push_plain(&rest[..keep]);
+            let other = keep + other_run(&rest[keep..]);
+            for character in rest[keep..other].nfkc() {
+                self.push_normalised(character);
+                if self.is_full() {
+                    break;
+                }
+            }
+            rest = &rest[other..];
+        }
+        if self.blank {
+            self.push_char(' ');
+            self.blank = false;
+        }
+    }
+
+    /// Characters that NFKC leaves alone.
+    fn push_plain(&mut self, text: &str) {
+        for piece in text.split_inclusive(|character: char| {
+            character.is_ascii() && character <= ' ' || character == '\x7f'
+        }) {
+            let word = piece.trim_end_matches(|character: char| character <= ' ' || character == '\x7f');
+            if !word.is_empty() {
+                self.flush_blank();
+                self.push_word(word);
+            }
+            self.blank |= word.len() < piece.len();
+            if self.is_full() {
+                return;
+            }
+        }
+    }
+
+    fn push_word(&mut self, word: &str) {
+        let mut room = self.end.saturating_sub(self.out.len()).min(word.len());
+        while !word.is_char_boundary(room) {
+            room -= 1;
+        }
+        let start = self.out.len();
+        self.out.push_str(&word[..room]);
+        self.out[start..].make_ascii_lowercase();
+        if room < word.len() {
+            self.end = self.out.len();
+        }
+    }
+
+    fn push_normalised(&mut self, character: char) {
+        if character.is_whitespace() || character.is_control() {
+            self.blank = true;
+        } else if !is_invisible(character) {
+            self.flush_blank();
+            for lower in character.to_lowercase() {
+                // The two small sigmas are one letter.
+                self.push_char(if lower == 'ς' { 'σ' } else { lower });
+            }
+        }
+    }
+
+    fn flush_blank(&mut self) {
+        if self.blank {
+            self.blank = false;
+            self.push_char(' ');
+        }
+    }
+
+    fn push_char(&mut self, character: char) {
+        if self.out.len() + character.len_utf8() <= self.end {
+            self.out.push(character);
+        } else {
+            self.end = self.out.len();
+        }
+    }
+}
+
+/// Length of the run of plain characters that `text` begins with, and of the last of them.
+fn plain_run(text: &str) -> (usize, usize) {
+    let mut last = 0;
+    for (at, character) in text.char_indices() {
+        if !is_plain(character) {
+            return (at, last);
+        }
+        last = character.len_utf8();
+    }
+    (text.len(), last)
+}
+
+/// Length of the run to normalise: up to the next plain character after at least one that isn't.
+fn other_run(text: &str) -> usize {
+    let mut seen = false;
+    for (at, character) in text.char_indices() {
+        if is_plain(character) {
+            if seen {
+                return at;
+            }
+        } else {
+            seen = true;
+        }
+    }
+    text.len()
+}
+
+/// Characters that NFKC leaves alone unless a combining one follows, and that have no case (ASCII aside).
+fn is_plain(character: char) -> bool {
+    matches!(character, '\0'..='\x7f' | '、' | '。' | 'ぁ'..='ゖ' | 'ァ'..='ー' | '\u{4e00}'..='\u{9fff}')
+}
+
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{fe0e}' | '\u{fe0f}' | '\u{feff}'
+    )
+}
