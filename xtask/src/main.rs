@@ -1,1 +1,39 @@
-fn main() {}
+//! `cargo xtask`: what a developer of Todoku types.
+//!
+//! Each sub-command is a module of its own; this file only says which there are.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod packages;
+mod process;
+mod services;
+mod test;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks for the developers of Todoku")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run all tests, with a private PostgreSQL and Redis
+    Test(test::Args),
+    /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
+    Services(services::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.task {
+        Task::Test(args) => test::run(args),
+        Task::Services(args) => services::run(args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
