@@ -3,17 +3,28 @@
 //! Pure: no I/O, no async, no clock. Whatever the bytes are, nothing panics, time and memory stay linear in
 //! their number, and the limits in [`limits`] bound the result. A bare LF ends a line like CRLF does.
 
+mod address;
 mod charset;
 mod content_type;
+mod date;
+mod encoded_word;
+mod envelope;
 mod header;
+mod html;
 mod index;
 pub mod limits;
+mod nstring;
 mod parameter;
 pub mod search;
+mod structure;
+mod subject;
+mod text;
+mod thread;
 mod transfer;
 
 pub use header::{Keep, header_fields};
 pub use index::{MediaType, Part, PartIndex, PartIndexError, PartKind, SectionPart, section_range};
+use structure::Form;
 pub use transfer::{Encoding, TransferError, decode_transfer};
 
 /// Version of the derived data. It is stored beside it, so that data of another version can be rebuilt.
@@ -48,16 +59,31 @@ pub struct Derived {
 /// Derives everything from a message.
 pub fn derive(message: &[u8]) -> Derived {
     let index = PartIndex::parse(message);
+    let header = structure::slice(message, &index.root().header);
+    let mut envelope = Vec::with_capacity(512);
+    envelope::put_envelope(&mut envelope, header);
+    let structure = |form| {
+        let mut out = Vec::with_capacity(512);
+        structure::put_structure(&mut out, message, &index, form);
+        out
+    };
+    let texts = text::read(message, &index);
+    let date = first_value(header, "Date").and_then(date::Date::parse);
+    let subject = first_value(header, "Subject").unwrap_or_default();
     Derived {
-        envelope: Vec::new(),
-        body: Vec::new(),
-        bodystructure: Vec::new(),
+        body: structure(Form::Body),
+        bodystructure: structure(Form::BodyStructure),
         parts: index.encode(),
-        preview: String::new(),
-        search_text: String::new(),
-        thread_key: 0,
-        sent_at: None,
-        sent_day: None,
-        base_subject: String::new(),
+        preview: texts.preview,
+        search_text: texts.search,
+        thread_key: thread::thread_key(header),
+        sent_at: date.map(date::Date::unix_seconds),
+        sent_day: date.map(|date| date.day),
+        base_subject: subject::base_subject(&encoded_word::decode(subject)),
+        envelope,
     }
+}
+
+fn first_value<'a>(header: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    header::fields(header).find(|field| field.is(name)).map(|field| field.value)
 }

@@ -107,6 +107,11 @@ impl<'a> Folder<'a> {
         }
     }
 
+    /// Ends a text, so that it doesn't match together with the next.
+    pub(crate) fn end_line(&mut self) {
+        self.push_char('\n');
+    }
+
     /// Characters that NFKC leaves alone.
     fn push_plain(&mut self, text: &str) {
         for piece in text.split_inclusive(|character: char| {
@@ -197,7 +202,8 @@ fn is_plain(character: char) -> bool {
     matches!(character, '\0'..='\x7f' | '、' | '。' | 'ぁ'..='ゖ' | 'ァ'..='ー' | '\u{4e00}'..='\u{9fff}')
 }
 
-fn is_invisible(character: char) -> bool {
+/// Characters that show nothing and are left out.
+pub(crate) fn is_invisible(character: char) -> bool {
     matches!(
         character,
         '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{fe0e}' | '\u{fe0f}' | '\u{feff}'

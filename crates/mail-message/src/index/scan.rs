@@ -4,7 +4,7 @@ use memchr::{memchr_iter, memmem};
 
 use super::{MediaType, Part, PartKind};
 use crate::content_type::ContentType;
-use crate::header::{fields, is_blank, is_empty_line, line_end, trim_end};
+use crate::header::{fields, is_empty_line, line_end, trim_end};
 use crate::limits::{BOUNDARY_MAX, PART_DEPTH_MAX, PARTS_MAX};
 use crate::transfer::Encoding;
 
@@ -198,6 +198,9 @@ impl Scanner<'_> {
         }
         for (level, open) in self.open.iter().enumerate().rev() {
             let Some(boundary) = &open.boundary else { continue };
+            if text.len().wrapping_sub(boundary.len()) > 2 {
+                continue;
+            }
             let Some(rest) = text.strip_prefix(boundary.as_slice()) else { continue };
             if rest.is_empty() || rest == b"--" {
                 return Some(Boundary { level, line, after, last: !rest.is_empty() });

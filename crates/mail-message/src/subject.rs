@@ -1,0 +1,96 @@
+//! RFC 5256 §2.1: the base subject, a key for SORT and THREAD.
+
+use crate::limits::BASE_SUBJECT_MAX;
+use crate::search::fold;
+
+/// The base subject of a decoded subject, folded.
+pub(crate) fn base_subject(decoded: &str) -> String {
+    let spaced = single_spaces(decoded);
+    let mut rest = spaced.as_str();
+    loop {
+        rest = without_trailers(rest);
+        rest = without_leaders(rest);
+        match forwarded(rest) {
+            Some(inner) => rest = inner,
+            None => break,
+        }
+    }
+    fold(rest).trim().to_owned()
+}
+
+/// Step 1; what lies beyond the limit is cut first, so that the steps that repeat stay cheap.
+fn single_spaces(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(BASE_SUBJECT_MAX));
+    for character in text.chars() {
+        if out.len() >= BASE_SUBJECT_MAX {
+            break;
+        }
+        let blank = matches!(character, ' ' | '\t' | '\r' | '\n');
+        if !blank {
+            out.push(character);
+        } else if !out.ends_with(' ') {
+            out.push(' ');
+        }
+    }
+    out
+}
+
+/// Step 2: `subj-trailer`.
+fn without_trailers(mut text: &str) -> &str {
+    loop {
+        text = text.trim_end_matches(' ');
+        match strip_suffix(text, "(fwd)") {
+            Some(rest) => text = rest,
+            None => return text,
+        }
+    }
+}
+
+/// Steps 3 to 5: `subj-leader`, and a `subj-blob` before something.
+fn without_leaders(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start_matches(' ');
+        if let Some(rest) = without_reply_mark(text) {
+            text = rest;
+        } else if let Some(rest) = without_blob(text)
+            && !rest.is_empty()
+        {
+            text = rest;
+        } else {
+            return text;
+        }
+    }
+}
+
+/// `*subj-blob subj-refwd`.
+fn without_reply_mark(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(after) = without_blob(rest) {
+        rest = after;
+    }
+    let rest = ["re", "fwd", "fw"].iter().find_map(|mark| strip_prefix(rest, mark))?;
+    let rest = rest.trim_start_matches(' ');
+    without_blob(rest).unwrap_or(rest).strip_prefix(':')
+}
+
+/// `subj-blob`: brackets, what is between them, blanks.
+fn without_blob(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('[')?;
+    let end = inner.find(['[', ']'])?;
+    Some(inner[end..].strip_prefix(']')?.trim_start_matches(' '))
+}
+
+/// Step 6.
+fn forwarded(text: &str) -> Option<&str> {
+    strip_prefix(text, "[fwd:")?.strip_suffix(']')
+}
+
+fn strip_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+fn strip_suffix<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
+    let (rest, tail) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
+    tail.eq_ignore_ascii_case(suffix).then_some(rest)
+}
