@@ -10,6 +10,7 @@ mod packages;
 mod process;
 mod services;
 mod test;
+mod tidy;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks for the developers of Todoku")]
@@ -22,6 +23,8 @@ struct Cli {
 enum Task {
     /// Run all tests, with a private PostgreSQL and Redis
     Test(test::Args),
+    /// Check the rules of the source tree: who may depend on whom, RFC pointers, sizes
+    Tidy(tidy::Args),
     /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
     Services(services::Args),
 }
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.task {
         Task::Test(args) => test::run(args),
+        Task::Tidy(args) => tidy::run(args),
         Task::Services(args) => services::run(args),
     };
     outcome.unwrap_or_else(|error| {
