@@ -1,0 +1,137 @@
+//! Hints on their way out: the latest of each mailbox, however long Redis is away.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mail_types::{AccountId, MailboxId, ModSeq};
+use tokio::sync::Notify;
+
+use crate::Hint;
+use crate::registry::lock;
+
+/// Mailboxes with hints that wait to be published: a few megabytes. Beyond it hints are dropped, and when Redis is back
+/// everybody is told to look at everything.
+const WAITING_MAX: usize = 65_536;
+
+#[derive(Default)]
+pub(crate) struct Outbox {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    latest: HashMap<(AccountId, MailboxId), ModSeq>,
+    overflowed: bool,
+}
+
+/// Hints being published. Dropped before [`Batch::sent`], it goes back to wait.
+pub(crate) struct Batch<'a> {
+    outbox: &'a Outbox,
+    waiting: Waiting,
+}
+
+impl Outbox {
+    pub(crate) fn add(&self, hint: Hint) {
+        self.insert(&mut lock(&self.waiting), (hint.account, hint.mailbox), hint.modseq);
+        self.wake.notify_one();
+    }
+
+    /// Waits for hints. Cancel-safe.
+    pub(crate) async fn next(&self) -> Batch<'_> {
+        loop {
+            let waiting = std::mem::take(&mut *lock(&self.waiting));
+            if waiting.overflowed || !waiting.latest.is_empty() {
+                return Batch { outbox: self, waiting };
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn insert(&self, waiting: &mut Waiting, mailbox: (AccountId, MailboxId), modseq: ModSeq) {
+        if let Some(latest) = waiting.latest.get_mut(&mailbox) {
+            *latest = modseq.max(*latest);
+        } else if waiting.latest.len() < WAITING_MAX {
+            waiting.latest.insert(mailbox, modseq);
+        } else {
+            waiting.overflowed = true;
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Batch<'_> {
+    pub(crate) fn hints(&self) -> Vec<Hint> {
+        let hint = |(&(account, mailbox), &modseq)| Hint { account, mailbox, modseq };
+        self.waiting.latest.iter().map(hint).collect()
+    }
+
+    /// Others were dropped.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.waiting.overflowed
+    }
+
+    /// Redis has them.
+    pub(crate) fn sent(mut self) {
+        self.waiting = Waiting::default();
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        let unsent = std::mem::take(&mut self.waiting);
+        let mut waiting = lock(&self.outbox.waiting);
+        waiting.overflowed |= unsent.overflowed;
+        for (mailbox, modseq) in unsent.latest {
+            self.outbox.insert(&mut waiting, mailbox, modseq);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(mailbox: u64, modseq: u64) -> Hint {
+        Hint { account: AccountId::new(1), mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq) }
+    }
+
+    #[tokio::test]
+    async fn only_the_latest_waits_and_an_unsent_batch_comes_back() {
+        let outbox = Outbox::default();
+        outbox.add(hint(1, 5));
+        outbox.add(hint(1, 7));
+        outbox.add(hint(1, 6));
+        let batch = outbox.next().await;
+        assert_eq!(batch.hints(), [hint(1, 7)]);
+        outbox.add(hint(1, 3));
+        drop(batch);
+        let batch = outbox.next().await;
+        assert_eq!(batch.hints(), [hint(1, 7)]);
+        batch.sent();
+        assert!(lock(&outbox.waiting).latest.is_empty());
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_everybody_is_told() {
+        let outbox = Outbox::default();
+        for mailbox in 0..WAITING_MAX as u64 {
+            outbox.add(hint(mailbox, 1));
+        }
+        assert!(!lock(&outbox.waiting).overflowed);
+        outbox.add(hint(0, 2));
+        assert_eq!(outbox.dropped(), 0);
+        outbox.add(hint(WAITING_MAX as u64, 1));
+        assert_eq!(outbox.dropped(), 1);
+        assert!(outbox.next().await.overflowed());
+        assert!(outbox.next().await.overflowed(), "an unsent batch comes back whole");
+        outbox.next().await.sent();
+        assert!(!lock(&outbox.waiting).overflowed);
+    }
+}
