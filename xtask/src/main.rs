@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ci;
 mod packages;
 mod process;
 mod services;
@@ -25,6 +26,8 @@ enum Task {
     Test(test::Args),
     /// Check the rules of the source tree: who may depend on whom, RFC pointers, sizes
     Tidy(tidy::Args),
+    /// All of the above and more: formatting, tidy, licences, clippy, tests
+    Ci,
     /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
     Services(services::Args),
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match cli.task {
         Task::Test(args) => test::run(args),
         Task::Tidy(args) => tidy::run(args),
+        Task::Ci => ci::run(),
         Task::Services(args) => services::run(args),
     };
     outcome.unwrap_or_else(|error| {

@@ -58,6 +58,9 @@ fn steps(args: &Args) -> Vec<Command> {
     let mut all = process::cargo();
     if process::find_program("cargo-nextest").is_some() {
         all.args(["nextest", "run"]);
+        if std::env::var_os("CI").is_some() {
+            all.args(["--profile", "ci"]);
+        }
     } else {
         // Documentation tests have had their turn.
         all.args(["test", "--lib", "--bins", "--tests"]);

@@ -19,7 +19,7 @@ mod words;
 
 use source::SourceFile;
 
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Default)]
 pub(crate) struct Args {
     /// Write `xtask/rfc-sections.txt` from the RFC texts instead of checking anything
     #[arg(long)]
