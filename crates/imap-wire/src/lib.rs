@@ -11,6 +11,7 @@
 
 mod command;
 mod date;
+mod discard;
 mod frame;
 mod framer;
 mod limits;

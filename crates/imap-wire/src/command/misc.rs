@@ -9,7 +9,7 @@ use super::MetadataOptions;
 use crate::SequenceSet;
 
 /// A command's tag: `1*<any ASTRING-CHAR except "+">` (RFC 9051 §9), so it is safe to repeat in a reply.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Tag(pub(crate) String);
 
 impl Tag {
