@@ -32,12 +32,11 @@ pub(crate) fn run() -> Result<ExitCode> {
             eprintln!("ci: {name}: {error:#}");
             ExitCode::FAILURE
         });
-        let passed = outcome == ExitCode::SUCCESS;
-        let verdict = if passed { "passed" } else { "FAILED" };
-        eprintln!("ci: {name} {verdict} after {:.0} s", begun.elapsed().as_secs_f32());
-        if !passed {
+        if outcome != ExitCode::SUCCESS {
             failed.push(*name);
         }
+        let verdict = if outcome == ExitCode::SUCCESS { "done" } else { "FAILED" };
+        eprintln!("ci: {name} {verdict} after {:.0} s", begun.elapsed().as_secs_f32());
     }
     stop.check()?;
     if failed.is_empty() {
