@@ -1,1 +1,5 @@
-//! imap-gateway
+//! The IMAP gateway.
+#![allow(dead_code)]
+mod column;
+mod snapshot;
+mod view;
