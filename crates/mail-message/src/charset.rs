@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 /// Text in the named charset (any case); guessed where the name is missing, unknown, or claims ASCII.
 /// Octets that don't fit become U+FFFD.
@@ -12,6 +12,9 @@ pub(crate) fn decode<'a>(name: &[u8], octets: &'a [u8]) -> Cow<'a, str> {
         return guess(octets);
     }
     if let Some(encoding) = known(name) {
+        if encoding == ISO_2022_JP {
+            return decode_iso_2022_jp(octets);
+        }
         return encoding.decode_without_bom_handling(octets).0;
     }
     match mail_parser::decoders::charsets::map::charset_decoder(name) {
@@ -24,7 +27,7 @@ pub(crate) fn decode<'a>(name: &[u8], octets: &'a [u8]) -> Cow<'a, str> {
 pub(crate) fn guess(octets: &[u8]) -> Cow<'_, str> {
     // RFC 1468: escape sequences to two-byte sets begin with ESC `$`.
     if memmem::find(octets, b"\x1b$").is_some() {
-        return ISO_2022_JP.decode_without_bom_handling(octets).0;
+        return decode_iso_2022_jp(octets);
     }
     match std::str::from_utf8(octets) {
         Ok(text) => Cow::Borrowed(text),
@@ -34,6 +37,24 @@ pub(crate) fn guess(octets: &[u8]) -> Cow<'_, str> {
         }
         Err(_) => WINDOWS_1252.decode_without_bom_handling(octets).0,
     }
+}
+
+/// An escape sequence right after another one (as between two encoded words that are joined) means nothing, but the
+/// decoder, made for the Web, takes it for an error: the first one is left out.
+fn decode_iso_2022_jp(octets: &[u8]) -> Cow<'_, str> {
+    let mut kept = Vec::new();
+    let mut from = 0;
+    for escape in memchr_iter(0x1b, octets) {
+        if octets.get(escape + 3) == Some(&0x1b) && matches!(octets[escape + 1], b'(' | b'$') {
+            kept.extend_from_slice(&octets[from..escape]);
+            from = escape + 3;
+        }
+    }
+    if from == 0 {
+        return ISO_2022_JP.decode_without_bom_handling(octets).0;
+    }
+    kept.extend_from_slice(&octets[from..]);
+    Cow::Owned(ISO_2022_JP.decode_without_bom_handling(&kept).0.into_owned())
 }
 
 /// Is the charset `name` known to this crate, or does it need a guess?

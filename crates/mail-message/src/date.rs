@@ -140,3 +140,62 @@ fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(value: &str) -> Option<i64> {
+        Date::parse(value.as_bytes()).map(Date::unix_seconds)
+    }
+
+    #[test]
+    fn dates_of_rfc_5322() {
+        assert_eq!(seconds("Fri, 21 Nov 1997 09:55:06 -0600"), Some(880_127_706));
+        assert_eq!(seconds("Tue, 1 Jul 2003 10:52:37 +0200"), Some(1_057_049_557));
+        // Appendix A.5, A.6.2
+        let folded = "Thu,\r\n      13\r\n        Feb\r\n          1969\r\n      23:32\r\n               -0330 (Newfoundland Time)";
+        assert_eq!(seconds(folded), Some(-27_723_480));
+        assert_eq!(seconds("21 Nov 97 09:55:06 GMT"), Some(880_106_106));
+    }
+
+    #[test]
+    fn dates_as_mailers_write_them() {
+        let same = seconds("Tue, 24 Nov 2026 05:27:09 +0000");
+        for value in [
+            "Tue Nov 24 05:27:09 2026",
+            "24-Nov-2026 05:27:09 Z",
+            "Tue, 24 Nov 26 00:27:09 EST",
+            "Tue, 24 November 2026 05:27:09",
+            "tue,24 NOV 2026 14:27:09 +0900 (JST)",
+            "Tue, 24 Nov 126 05:27:09 X",
+        ] {
+            assert_eq!(seconds(value), same, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_day_is_that_of_the_date_as_written() {
+        let date = Date::parse(b"1 Mar 2024 00:30:00 +0900").unwrap();
+        assert_eq!(date.day, 19_783);
+        assert_eq!(date.unix_seconds(), 19_783 * 86_400 + 1_800 - 9 * 3_600);
+        assert_eq!(Date::parse(b"31 Dec 1969").unwrap().unix_seconds(), -86_400);
+        assert_eq!(Date::parse(b"29 Feb 2000 25:00:00").unwrap().unix_seconds(), 951_782_400);
+    }
+
+    #[test]
+    fn what_is_no_date() {
+        for value in [
+            "",
+            "yesterday",
+            "30 Feb 2024",
+            "29 Feb 2100",
+            "0 Jan 2024",
+            "1 Foo 2024",
+            "1 Jan",
+            "99999 Jan 1",
+        ] {
+            assert_eq!(seconds(value), None, "{value}");
+        }
+    }
+}

@@ -112,19 +112,17 @@ impl<'a> Folder<'a> {
         self.push_char('\n');
     }
 
-    /// Characters that NFKC leaves alone.
+    /// Characters that NFKC leaves alone, so that octets are enough to look at.
     fn push_plain(&mut self, text: &str) {
-        for piece in text.split_inclusive(|character: char| {
-            character.is_ascii() && character <= ' ' || character == '\x7f'
-        }) {
-            let word = piece.trim_end_matches(|character: char| character <= ' ' || character == '\x7f');
-            if !word.is_empty() {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() && !self.is_full() {
+            let start = at + bytes[at..].iter().take_while(|byte| is_blank(**byte)).count();
+            self.blank |= start > at;
+            at = start + single_spaced(&bytes[start..]);
+            if at > start {
                 self.flush_blank();
-                self.push_word(word);
-            }
-            self.blank |= word.len() < piece.len();
-            if self.is_full() {
-                return;
+                self.push_word(&text[start..at]);
             }
         }
     }
@@ -170,12 +168,38 @@ impl<'a> Folder<'a> {
     }
 }
 
+fn is_blank(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
+}
+
+/// Length of the words at the start of `bytes` that have one space between them: they can be copied as one.
+fn single_spaced(bytes: &[u8]) -> usize {
+    let mut end = 0;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        if !is_blank(*byte) {
+            end = at + 1;
+        } else if *byte != b' ' || end < at {
+            break;
+        }
+        at += 1;
+    }
+    end
+}
+
+/// Length of the ASCII that `bytes` begin with, in whole chunks.
+fn ascii_chunks(bytes: &[u8]) -> usize {
+    const CHUNK: usize = 32;
+    bytes.chunks_exact(CHUNK).take_while(|chunk| chunk.is_ascii()).count() * CHUNK
+}
+
 /// Length of the run of plain characters that `text` begins with, and of the last of them.
 fn plain_run(text: &str) -> (usize, usize) {
-    let mut last = 0;
-    for (at, character) in text.char_indices() {
+    let start = ascii_chunks(text.as_bytes());
+    let mut last = usize::from(start > 0);
+    for (at, character) in text[start..].char_indices() {
         if !is_plain(character) {
-            return (at, last);
+            return (start + at, last);
         }
         last = character.len_utf8();
     }

@@ -94,3 +94,31 @@ fn strip_suffix<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
     let (rest, tail) = text.split_at_checked(text.len().checked_sub(suffix.len())?)?;
     tail.eq_ignore_ascii_case(suffix).then_some(rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_rfc_5256_are_removed() {
+        for (subject, base) in [
+            ("Re: hello", "hello"),
+            ("RE: Re[2]: fw: Fwd : hello", "hello"),
+            ("hello (fwd) (FWD) ", "hello"),
+            ("[list] Re: [list] hello", "hello"),
+            ("[a][b] Re: hello", "hello"),
+            ("[list]", "[list]"),
+            ("Re: [list]", "[list]"),
+            ("[fwd: [fwd: Re: hello (fwd)]]", "hello"),
+            ("  a \t\r\n  b ", "a b"),
+            ("Re:", ""),
+            ("Regarding: x", "regarding: x"),
+            ("[unclosed Re: x", "[unclosed re: x"),
+            ("Ｒｅ：テスト", "re:テスト"),
+            ("ＡＢＣ ｶﾞ", "abc ガ"),
+            ("", ""),
+        ] {
+            assert_eq!(base_subject(subject), base, "{subject:?}");
+        }
+    }
+}
