@@ -1,4 +1,5 @@
 //! Hints within one process.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
 

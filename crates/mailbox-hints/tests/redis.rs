@@ -1,4 +1,5 @@
 //! Hints between processes. Each [`Hints`] here stands for a process of its own.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
