@@ -83,6 +83,8 @@ fn first<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) {
 struct AddressList {
     text: Vec<u8>,
     count: usize,
+    /// A group began whose end hasn't been written.
+    in_group: bool,
 }
 
 impl AddressList {
@@ -105,9 +107,14 @@ impl AddressList {
             return;
         }
         parse(value, &mut |entry| {
-            // The end of a group must be there if its start is.
-            if self.is_full() && entry != Entry::GroupEnd {
-                return ControlFlow::Continue(());
+            match &entry {
+                // A group whose start is there must end.
+                Entry::GroupEnd if std::mem::take(&mut self.in_group) => {}
+                Entry::GroupEnd => return ControlFlow::Break(()),
+                _ if self.is_full() && self.in_group => return ControlFlow::Continue(()),
+                _ if self.is_full() => return ControlFlow::Break(()),
+                Entry::GroupStart(_) => self.in_group = true,
+                Entry::Mailbox(_) => {}
             }
             self.count += 1;
             put_entry(&mut self.text, entry);

@@ -221,9 +221,12 @@ fn other_run(text: &str) -> usize {
     text.len()
 }
 
-/// Characters that NFKC leaves alone unless a combining one follows, and that have no case (ASCII aside).
+/// Frequent characters that NFKC leaves alone unless a combining one follows, and that are lower-case or have no
+/// case; ASCII, whose capitals are handled.
 fn is_plain(character: char) -> bool {
-    matches!(character, '\0'..='\x7f' | '、' | '。' | 'ぁ'..='ゖ' | 'ァ'..='ー' | '\u{4e00}'..='\u{9fff}')
+    matches!(character,
+        '\0'..='\x7f' | 'ß'..='ÿ' | 'а'..='я' | '–' | '—' | '‘' | '’' | '“' | '”' | '•'
+        | '、'..='】' | 'ぁ'..='ゖ' | 'ァ'..='ー' | '\u{4e00}'..='\u{9fff}')
 }
 
 /// Characters that show nothing and are left out.
@@ -232,4 +235,40 @@ pub(crate) fn is_invisible(character: char) -> bool {
         character,
         '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{fe0e}' | '\u{fe0f}' | '\u{feff}'
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_normalization::char::canonical_combining_class;
+
+    use super::*;
+
+    #[test]
+    fn plain_characters_are_left_alone_by_the_long_way() {
+        for character in (char::MIN..=char::MAX).filter(|character| is_plain(*character)) {
+            let lower = character.to_ascii_lowercase();
+            assert!(character.nfkc().eq([character]), "{character:?}");
+            assert!(character.to_ascii_lowercase().to_lowercase().eq([lower]), "{character:?}");
+            assert_eq!(canonical_combining_class(character), 0);
+            assert!(!is_invisible(character) && (character.is_ascii() || !character.is_whitespace()));
+            assert!(character.is_ascii() || !character.is_control());
+        }
+    }
+
+    #[test]
+    fn folded_text_ends_at_its_limit() {
+        for (text, room, folded) in [
+            ("ABC def", 5, "abc d"),
+            ("山田", 5, "山"),
+            ("a山", 3, "a"),
+            ("Éa", 2, "é"),
+            ("ÉÉ", 3, "é"),
+            ("a  b", 2, "a "),
+            ("abc", 0, ""),
+        ] {
+            let mut out = String::from("x");
+            Folder::new(&mut out, room).push(text);
+            assert_eq!(out, format!("x{folded}"), "{text}");
+        }
+    }
 }

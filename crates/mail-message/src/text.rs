@@ -130,8 +130,12 @@ impl Reader<'_> {
     }
 
     fn wants_preview(&self, part: &Part) -> bool {
-        let preview = if part.media.sub == "html" { &self.html } else { &self.plain };
-        preview.text.is_empty() && self.plain.text.is_empty() && !self.is_attachment(part)
+        let wanted = match &*part.media.sub {
+            "plain" => true,
+            "html" => self.html.text.is_empty(),
+            _ => false,
+        };
+        wanted && self.plain.text.is_empty() && !self.is_attachment(part)
     }
 
     fn is_attachment(&self, part: &Part) -> bool {

@@ -65,6 +65,33 @@ const PIECES: [&[u8]; 52] = [
     b"&amp;",
 ];
 
+const CHARSETS: [&str; 24] = [
+    "utf-7",
+    "utf-8",
+    "utf-16",
+    "utf-16le",
+    "utf-32",
+    "us-ascii",
+    "iso-8859-1",
+    "iso-8859-9",
+    "iso-8859-11",
+    "iso-2022-jp",
+    "iso-2022-kr",
+    "hz-gb-2312",
+    "shift_jis",
+    "euc-jp",
+    "euc-kr",
+    "gb18030",
+    "gb2312",
+    "big5",
+    "cp437",
+    "cp850",
+    "ibm866",
+    "macintosh",
+    "tis-620",
+    "koi8-u",
+];
+
 fn message() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         3 => prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..60).prop_map(|pieces| pieces.concat()),
@@ -77,6 +104,13 @@ proptest! {
 
     #[test]
     fn everything_derived_is_well_formed(message in message()) {
+        check(&derive(&message), message.len());
+    }
+
+    #[test]
+    fn no_charset_upsets_the_decoder(charset in prop::sample::select(CHARSETS.to_vec()), octets in prop::collection::vec(any::<u8>(), 0..80)) {
+        let header = format!("Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n");
+        let message = [header.as_bytes(), &octets].concat();
         check(&derive(&message), message.len());
     }
 
