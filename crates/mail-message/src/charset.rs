@@ -32,7 +32,7 @@ pub(crate) fn guess(octets: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(octets) {
         Ok(text) => Cow::Borrowed(text),
         // A character cut off at the end doesn't make it another charset.
-        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => {
+        Err(error) if error.error_len().is_none() && !octets[..error.valid_up_to()].is_ascii() => {
             UTF_8.decode_without_bom_handling(octets).0
         }
         Err(_) => WINDOWS_1252.decode_without_bom_handling(octets).0,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use memchr::memchr;
 
-use crate::limits::FIELD_VALUE_MAX;
+use crate::limits::{FIELD_VALUE_MAX, FIELDS_MAX};
 
 /// Which fields [`header_fields`] returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub fn header_fields(header: &[u8], names: &[impl AsRef<[u8]>], keep: Keep) -> V
     let wanted: HashSet<Vec<u8>> = names.iter().map(|name| name.as_ref().to_ascii_lowercase()).collect();
     let mut out = Vec::new();
     let mut lower = Vec::new();
-    for field in fields(header) {
+    for field in all_fields(header) {
         lower.clear();
         lower.extend(field.name.iter().map(u8::to_ascii_lowercase));
         if wanted.contains(&lower) == (keep == Keep::Matching) {
@@ -54,12 +54,16 @@ impl Field<'_> {
     }
 }
 
-/// The fields of a header block, up to its empty line or its end.
-pub(crate) fn fields(header: &[u8]) -> Fields<'_> {
+/// The fields of a header block, up to its empty line or its end; at most [`FIELDS_MAX`].
+pub(crate) fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    all_fields(header).take(FIELDS_MAX)
+}
+
+fn all_fields(header: &[u8]) -> Fields<'_> {
     Fields { rest: header }
 }
 
-pub(crate) struct Fields<'a> {
+struct Fields<'a> {
     rest: &'a [u8],
 }
 

@@ -8,6 +8,10 @@ pub const PART_DEPTH_MAX: usize = 100;
 /// belongs to the part that is open at that point.
 pub const PARTS_MAX: usize = 10_000;
 
+/// Fields of one header block that are looked at, the longest real ones having a few hundred. Later ones show in
+/// no derived datum; FETCH of header fields still returns them.
+pub const FIELDS_MAX: usize = 100_000;
+
 /// Octets of one header field value that are looked at. RFC 5322 §2.1.1 allows 998 an unfolded line, long
 /// recipient lists fold. Beyond it the value is cut for every derived datum; the message itself is not touched.
 pub const FIELD_VALUE_MAX: usize = 256 * 1024;

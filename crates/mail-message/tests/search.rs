@@ -52,6 +52,8 @@ fn undeclared_charsets_are_guessed() {
         assert!(found(&unknown, Field::Body, "請求書"));
     }
     assert!(found(&derive(&message("", b"caf\xe9 \x93x\x94")), Field::Body, "CAFÉ “x”"));
+    assert_eq!(derive(&message("", b"caf\xe9")).preview, "café");
+    assert_eq!(derive(&message("", "café山".as_bytes().split_last().unwrap().1)).preview, "café\u{fffd}");
     let html = [&b"<meta charset=\"Shift_JIS\"><p>"[..], &encoded(SHIFT_JIS, "請求書")].concat();
     assert!(found(&derive(&message("Content-Type: text/html\r\n", &html)), Field::Body, "請求書"));
 }
