@@ -26,7 +26,9 @@ pub use date::{Date, InternalDate};
 pub use frame::{Frame, Literal, LiteralHeader};
 pub use framer::{FrameError, FrameErrorKind, FrameStep, Framer, LineStep, LiteralChunk};
 pub use limits::Limits;
-pub use parse::{ParseError, ParseErrorKind, ParseOptions, parse, parse_append_next};
+#[doc(hidden)]
+pub use parse::fuzz;
+pub use parse::{ParseError, ParseErrorKind, ParseOptions, SaslLine, parse, parse_append_next, sasl_line};
 pub use pattern::list_match;
 pub use sequence::{SeqBound, SequenceSet};
 pub use write::*;

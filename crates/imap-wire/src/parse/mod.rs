@@ -1,8 +1,25 @@
 //! Complete frames to commands.
 
+mod account;
+mod append;
+mod charset;
+mod cursor;
+mod dispatch;
+mod fetch;
+mod keys;
+mod list;
+mod mailbox;
+mod notify;
+mod search;
+mod strings;
+
+pub use account::{SaslLine, sasl_line};
+
 use mail_types::NameError;
 
+use crate::frame::tag_of;
 use crate::{AppendForm, AppendStep, Command, Frame, Tag};
+use cursor::{Cursor, Fail};
 
 /// What the client has enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,8 +91,16 @@ impl ParseErrorKind {
 /// # Errors
 /// [`ParseError`] with the tag, if the frame has one. If the frame has an open literal, the caller must still
 /// [refuse](crate::Framer::refuse_literal) it.
-pub fn parse(_frame: &Frame, _options: &ParseOptions) -> Result<Command, ParseError> {
-    Err(ParseError { tag: None, kind: ParseErrorKind::Tag, position: 0 })
+pub fn parse(frame: &Frame, options: &ParseOptions) -> Result<Command, ParseError> {
+    let Some(tag) = tag_of(&frame.bytes).filter(|_| !frame.continuation) else {
+        return Err(ParseError { tag: None, kind: ParseErrorKind::Tag, position: 0 });
+    };
+    let mut cursor = Cursor::new(frame, options.utf8);
+    cursor.at = tag.as_str().len();
+    match dispatch::body(&mut cursor) {
+        Ok(body) => Ok(Command { tag, body }),
+        Err(Fail { kind, at }) => Err(ParseError { tag: Some(tag), kind, position: at }),
+    }
 }
 
 /// The next piece of an APPEND or REPLACE command, after a message literal. `form` is the form of the message that
@@ -84,9 +109,42 @@ pub fn parse(_frame: &Frame, _options: &ParseOptions) -> Result<Command, ParseEr
 /// # Errors
 /// [`ParseError`] without a tag: the caller knows it.
 pub fn parse_append_next(
-    _frame: &Frame,
-    _form: AppendForm,
-    _options: &ParseOptions,
+    frame: &Frame,
+    form: AppendForm,
+    options: &ParseOptions,
 ) -> Result<Vec<AppendStep>, ParseError> {
-    Err(ParseError { tag: None, kind: ParseErrorKind::Tag, position: 0 })
+    let mut cursor = Cursor::new(frame, options.utf8);
+    append::next_steps(&mut cursor, form).map_err(|Fail { kind, at }| ParseError {
+        tag: None,
+        kind,
+        position: at,
+    })
+}
+
+/// For fuzzing: any bytes through the framer and the parser. Returns how many commands there were.
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) -> usize {
+    use crate::{FrameStep, Framer, Limits, LiteralChunk};
+
+    let mut framer = Framer::new(Limits::AUTHENTICATED);
+    let mut buf = bytes::BytesMut::from(bytes);
+    let options = ParseOptions { utf8: bytes.len() % 2 == 0 };
+    let mut commands = 0;
+    loop {
+        match framer.next(&mut buf) {
+            FrameStep::NeedMore => return commands,
+            FrameStep::Error(error) if error.is_fatal() => return commands,
+            FrameStep::Continue | FrameStep::Error(_) => {}
+            FrameStep::Command(frame) => {
+                commands += usize::from(parse(&frame, &options).is_ok());
+                let _ = parse_append_next(&frame, AppendForm::Catenate, &options);
+            }
+            FrameStep::LiteralStream(frame) => {
+                commands += usize::from(parse(&frame, &options).is_ok());
+                let _ = parse_append_next(&frame, AppendForm::Whole, &options);
+                framer.accept_literal();
+                while let LiteralChunk::Data(_) = framer.literal_chunk(&mut buf) {}
+            }
+        }
+    }
 }
