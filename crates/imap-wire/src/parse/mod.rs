@@ -128,7 +128,7 @@ pub fn fuzz(bytes: &[u8]) -> usize {
 
     let mut framer = Framer::new(Limits::AUTHENTICATED);
     let mut buf = bytes::BytesMut::from(bytes);
-    let options = ParseOptions { utf8: bytes.len() % 2 == 0 };
+    let options = ParseOptions { utf8: bytes.first().is_some_and(|b| b % 2 == 0) };
     let mut commands = 0;
     loop {
         match framer.next(&mut buf) {

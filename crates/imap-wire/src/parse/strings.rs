@@ -41,12 +41,6 @@ impl Cursor<'_> {
         let start = self.at;
         text(self.astring()?, start, ParseErrorKind::Text)
     }
-    /// A name of the grammar as an `astring`, in upper case.
-    pub(crate) fn upper_text(&mut self) -> Parsed<String> {
-        let mut text = self.astring_text()?;
-        text.make_ascii_uppercase();
-        Ok(text)
-    }
 
     fn quoted(&mut self) -> Parsed<Bytes> {
         self.at += 1;
