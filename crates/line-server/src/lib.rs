@@ -1,7 +1,8 @@
 //! What all text protocols share: the accept loop, TLS and STARTTLS, the PROXY protocol, limits,
 //! draining; and a [`Connection`] with readers for lines, counted bytes and dot-stuffed data.
 //!
-//! An idle connection holds no buffers. Everything that waits for the client is cancel-safe: bytes
+//! A session queues its replies and reads on: a read that has to wait sends them first. An idle
+//! connection holds no buffers. Everything that waits for the client is cancel-safe: bytes
 //! live in the connection, not in the future. Nothing here knows a protocol's commands.
 
 mod budget;

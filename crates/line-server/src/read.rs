@@ -97,11 +97,14 @@ impl Connection {
         }
     }
 
-    /// Waits for bytes and appends them to [`Connection::buffer`]; how many. Cancel-safe.
+    /// Waits for bytes and appends them to [`Connection::buffer`]; how many. Cancel-safe. What is
+    /// queued is sent first, in this and in all reads that have to wait: replies to pipelined
+    /// commands travel together, and nobody waits for a client that waits for its reply.
     ///
     /// # Errors
     /// [`ReadError::Closed`] at the end, [`ReadError::Truncated`] if bytes are left in the buffer.
     pub async fn fill(&mut self) -> Result<usize, ReadError> {
+        self.flush().await?;
         loop {
             let (wake, gives_up) = self.next_wake();
             match timeout_at(wake, poll_fn(|cx| self.poll_fill(cx))).await {
@@ -118,7 +121,8 @@ impl Connection {
         &mut self.input
     }
 
-    /// True when bytes of the client wait in the buffer, as with pipelined commands.
+    /// True when bytes of the client wait in the buffer, as with pipelined commands; they need not
+    /// be a whole line.
     pub fn has_buffered(&self) -> bool {
         !self.input.is_empty()
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use service_runtime::metrics::metrics;
+use service_runtime::metrics::{Gauge, metrics};
 use service_runtime::shutdown::{DRAIN_DEADLINE, Shutdown};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -140,12 +140,10 @@ where
     R: Future<Output = ()> + Send + 'static,
 {
     let protocol = shared.settings.protocol;
-    let sessions = metrics().protocol(protocol).sessions;
     // Preparing needs much room for a short time: not inside the task that lives on.
     let Some(connection) = Box::pin(prepare(&shared, stream, peer, slot)).await else { return };
-    sessions.inc();
+    let _counted = CountedSession::start(protocol);
     let handled = AssertUnwindSafe(async { (shared.handler)(connection).await }).catch_unwind().await;
-    sessions.dec();
     if handled.is_err() {
         metrics().error(protocol, "panic");
         tracing::error!(protocol, %peer, "A session panicked and was closed");
@@ -207,6 +205,23 @@ impl<H> Shared<H> {
         tracing::info!(protocol, peer = %connection.peer(), reason, "Refused a connection");
         connection.queue(&self.settings.busy_line);
         let _ = timeout(REFUSAL_MAX, connection.shutdown()).await;
+    }
+}
+
+/// Counted as an open session until dropped, however the session ends.
+struct CountedSession(Gauge);
+
+impl CountedSession {
+    fn start(protocol: &'static str) -> Self {
+        let sessions = metrics().protocol(protocol).sessions;
+        sessions.inc();
+        Self(sessions)
+    }
+}
+
+impl Drop for CountedSession {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
