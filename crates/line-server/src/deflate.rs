@@ -2,11 +2,11 @@
 
 use std::io;
 
-use bytes::{Buf, BytesMut};
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use bytes::BytesMut;
+use flate2::{Compress, Compression, FlushCompress};
 
-/// Most bytes one step inflates, so that a small input cannot fill the memory at once.
-const INFLATE_STEP_BYTES: usize = 32 * 1024;
+use crate::inflate::{Inflated, Inflater};
+
 /// Room for compressed output that is added when it runs out.
 const DEFLATE_STEP_BYTES: usize = 4 * 1024;
 
@@ -15,59 +15,26 @@ pub(crate) struct Deflate {
     /// `None` while idle. A new one continues the stream: after a sync flush it stands at a byte
     /// boundary, and its blocks refer to nothing before them.
     compress: Option<Compress>,
-    decompress: Decompress,
+    inflater: Inflater,
     /// Compressed bytes from the client that are not inflated yet.
     pub(crate) received: BytesMut,
     /// Compressed bytes for the client that are not sent yet.
     pub(crate) to_send: BytesMut,
-    /// The last step filled its room: there may be more without further input.
-    more_inside: bool,
-}
-
-/// What a step of inflating did.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Inflated {
-    /// That many bytes were appended.
-    Bytes(usize),
-    /// More compressed bytes are needed.
-    Starved,
-    /// The client ended the stream.
-    End,
 }
 
 impl Deflate {
     pub(crate) fn new() -> Self {
         Self {
             compress: None,
-            decompress: Decompress::new(false),
+            inflater: Inflater::new(),
             received: BytesMut::new(),
             to_send: BytesMut::new(),
-            more_inside: false,
         }
     }
 
     /// Inflates some of `received` to the end of `into`.
     pub(crate) fn inflate(&mut self, into: &mut BytesMut) -> io::Result<Inflated> {
-        while self.more_inside || !self.received.is_empty() {
-            let start = into.len();
-            into.resize(start + INFLATE_STEP_BYTES, 0);
-            let (read_before, written_before) = (self.decompress.total_in(), self.decompress.total_out());
-            let status =
-                self.decompress.decompress(&self.received, &mut into[start..], FlushDecompress::Sync);
-            let written = small(self.decompress.total_out() - written_before);
-            let read = small(self.decompress.total_in() - read_before);
-            into.truncate(start + written);
-            self.received.advance(read);
-            self.more_inside = written == INFLATE_STEP_BYTES;
-            match status {
-                Ok(_) if written > 0 => return Ok(Inflated::Bytes(written)),
-                Ok(Status::StreamEnd) => return Ok(Inflated::End),
-                Ok(_) if read == 0 => return Ok(Inflated::Starved),
-                Ok(_) => {}
-                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
-            }
-        }
-        Ok(Inflated::Starved)
+        self.inflater.step(&mut self.received, into)
     }
 
     /// Compresses `plain` to the end of `to_send`. `FlushCompress::Sync` lets the client read all of it.
@@ -93,6 +60,7 @@ impl Deflate {
     /// Gives memory back while the client is silent and all output is flushed.
     pub(crate) fn rest(&mut self) {
         self.compress = None;
+        self.inflater.sleep();
     }
 
     /// Gives empty buffers back.
@@ -106,7 +74,7 @@ impl Deflate {
 
     /// True when [`Deflate::rest`] would free something.
     pub(crate) fn can_rest(&self) -> bool {
-        self.compress.is_some()
+        self.compress.is_some() || self.inflater.can_sleep()
     }
 }
 
@@ -135,7 +103,22 @@ mod tests {
             let text = format!("* {round} EXISTS\r\n").repeat(100 * round);
             assert_eq!(carry(&mut here, &mut there, text.as_bytes()), text.as_bytes());
             here.rest();
+            there.rest();
+            assert!(!there.can_rest());
         }
+    }
+
+    /// A compressor that goes on refers to what came before: the sleeper must remember it all.
+    #[test]
+    fn sleeping_keeps_the_window() {
+        let (mut here, mut there) = (Deflate::new(), Deflate::new());
+        let noise: Vec<u8> = (0..70_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        for part in [&noise[..100], &noise[..20_000], &noise, &noise[40_000..], &noise[38_000..60_000]] {
+            assert_eq!(carry(&mut here, &mut there, part), part);
+            there.rest();
+        }
+        here.deflate(&noise[60_000..], FlushCompress::Sync).unwrap();
+        assert!(here.to_send.len() < 5_000, "the compressor does refer back: {}", here.to_send.len());
     }
 
     #[test]
@@ -146,7 +129,7 @@ mod tests {
         let mut out = BytesMut::new();
         let mut total = 0;
         while let Inflated::Bytes(count) = there.inflate(&mut out).unwrap() {
-            assert!(count <= INFLATE_STEP_BYTES);
+            assert!(count <= 32 * 1024);
             total += count;
             out.clear();
         }
@@ -162,10 +145,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_and_back(rounds in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9000), 1..6)) {
+        fn there_and_back(rounds in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..9000), 1..12), rest: bool) {
             let (mut here, mut there) = (Deflate::new(), Deflate::new());
             for plain in rounds {
                 prop_assert_eq!(carry(&mut here, &mut there, &plain), plain);
+                if rest {
+                    there.rest();
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ mod cidr;
 mod connection;
 mod deflate;
 mod dots;
+mod inflate;
 mod limits;
 mod line;
 mod proxy;

@@ -10,16 +10,16 @@ use memchr::memchr;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connection::Connection;
-use crate::deflate::Inflated;
 use crate::dots::{DataStep, DotReader};
+use crate::inflate::Inflated;
 use crate::line::Line;
 use crate::stream::{READ_BYTES_MAX, READ_BYTES_MIN};
 
 /// Most bytes of an over-long line that are read and thrown away before the client is given up.
 const LINE_BYTES_SKIPPED_MAX: usize = 1024 * 1024;
-/// Silence after which a compressor gives back its memory: longer than a client's think time
+/// Silence after which compression gives back its memory: longer than a client's think time
 /// between commands, much shorter than an IDLE.
-const COMPRESSOR_REST: Duration = Duration::from_secs(5);
+const COMPRESSION_REST: Duration = Duration::from_secs(5);
 
 /// Why nothing could be read. After [`ReadError::TooLong`] the connection lives on; after all
 /// others it should be closed.
@@ -188,7 +188,7 @@ impl Connection {
         let silence = self.last_activity + self.read_timeout;
         let end = self.deadline.map_or(silence, |deadline| deadline.min(silence));
         if self.deflate.as_ref().is_some_and(|deflate| deflate.can_rest()) && self.is_flushed() {
-            let rest = self.last_activity + COMPRESSOR_REST;
+            let rest = self.last_activity + COMPRESSION_REST;
             if rest < end {
                 return (rest, false);
             }
