@@ -1,1 +1,3 @@
-//! test-harness
+//! The whole system in one process on free ports with a fresh database, and the runner of conformance scripts.
+
+pub mod script;

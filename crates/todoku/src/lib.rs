@@ -1,1 +1,75 @@
-//! todoku
+//! The program: command line, wiring of the services, first start, accounts and imports.
+//!
+//! **Invariant:** no rules about mail live here. A service is started the same way alone and together with the others; what differs
+//! is the transport that its clients get.
+
+mod account;
+mod all;
+mod certs;
+pub mod cli;
+mod first_start;
+mod fsck;
+mod health;
+mod import;
+mod local;
+mod services;
+mod welcome;
+mod wiring;
+
+use anyhow::Result;
+use cli::{Cli, Command};
+use service_runtime::{Config, Shutdown};
+
+pub use all::{Addresses, Running};
+pub use services::start_cluster_service;
+
+/// Starts everything in this process; what the tests do, too. Stops when `shutdown` is triggered.
+///
+/// # Errors
+/// When a listener cannot be bound, or the database cannot be opened.
+pub async fn start_all(config: &Config, shutdown: &Shutdown) -> Result<Running> {
+    all::start(config, shutdown).await
+}
+
+/// What a process of its own runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// An IMAP gateway.
+    Imap,
+    /// A POP3 gateway.
+    Pop3,
+    /// A delivery gateway.
+    Delivery,
+    /// The mailbox store.
+    Storage,
+    /// Who is this?
+    Auth,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Everything that ends the program early, with what to do about it.
+pub async fn run(cli: Cli) -> Result<()> {
+    let config = Config::load(cli.config.as_deref(), cli.data.as_deref())?;
+    match cli.command.unwrap_or(Command::All) {
+        Command::All => all::run(&config).await,
+        Command::Imap => services::run(Service::Imap, &config).await,
+        Command::Pop3 => services::run(Service::Pop3, &config).await,
+        Command::Delivery => services::run(Service::Delivery, &config).await,
+        Command::Storage => services::run(Service::Storage, &config).await,
+        Command::Auth => services::run(Service::Auth, &config).await,
+        Command::Migrate => local::migrate(&config).await,
+        Command::Config => {
+            for line in config.explain() {
+                println!("{line}");
+            }
+            Ok(())
+        }
+        Command::Certs { dir } => certs::run(&dir),
+        Command::Fsck { address } => fsck::run(&config, address.as_deref()).await,
+        Command::Health => health::run(&config).await,
+        Command::Account(command) => account::run(&config, command).await,
+        Command::Import { address, format, path } => local::import(&config, &address, format, &path).await,
+    }
+}

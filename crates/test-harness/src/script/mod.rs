@@ -1,0 +1,11 @@
+//! Conformance scripts: what clients say and what the server must answer, one rule a file, run over real sockets.
+//!
+//! The language is described in `tests/conformance/README.md`.
+
+mod parse;
+mod pattern;
+mod peer;
+mod run;
+
+pub use parse::{Protocol, Script, ScriptError, Step};
+pub use run::{Account, Outcome, Subject, run};
