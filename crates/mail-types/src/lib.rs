@@ -5,6 +5,7 @@
 mod flag;
 mod ids;
 mod name;
+pub mod sasl;
 mod set;
 
 pub use flag::{FlagBits, KEYWORDS_MAX, Keyword, KeywordError, KeywordTable, KeywordTableFull};
