@@ -11,6 +11,8 @@ use crate::Tag;
 pub struct Frame {
     /// Lines and literals, as they came.
     pub(crate) bytes: Bytes,
+    /// Where the last line's text ends: before its line end, or before the header of the open literal.
+    pub(crate) end: usize,
     /// The buffered literals in order.
     pub(crate) literals: Vec<Literal>,
     /// The literal that follows the frame, to be streamed.

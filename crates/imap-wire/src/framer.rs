@@ -271,6 +271,7 @@ impl Framer {
     /// A line is complete: so is the command, unless a literal follows. `None`: go on after the literal.
     fn line(&mut self, buf: &mut BytesMut, lf: usize) -> Option<FrameStep> {
         let line = without_line_end(&buf[self.line_start..], lf - self.line_start);
+        let end = self.line_start + line.len();
         let header = literal_header(line);
         if let Some(kind) = check_line(line) {
             return Some(self.fail(buf, lf, header.map(|(_, header)| header), kind));
@@ -279,14 +280,13 @@ impl Framer {
             if lf >= self.limits.command_bytes {
                 return Some(self.fail(buf, lf, None, FrameErrorKind::LiteralTooLarge));
             }
-            return Some(FrameStep::Command(self.frame(buf, lf, None)));
+            return Some(FrameStep::Command(self.frame(buf, lf, end, None)));
         };
-        match self.tag_of_append(buf, &line[..at]) {
-            Some(tag) => Some(self.message_literal(buf, lf, header, tag)),
-            None => {
-                let at = self.line_start + at;
-                self.buffered_literal(buf, lf, at, header)
-            }
+        let tag = self.tag_of_append(buf, &line[..at]);
+        let at = self.line_start + at;
+        match tag {
+            Some(tag) => Some(self.message_literal(buf, lf, at, header, tag)),
+            None => self.buffered_literal(buf, lf, at, header),
         }
     }
 
@@ -295,13 +295,14 @@ impl Framer {
         &mut self,
         buf: &mut BytesMut,
         lf: usize,
+        at: usize,
         header: LiteralHeader,
         tag: Tag,
     ) -> FrameStep {
         if !header.sync && header.size > self.limits.non_sync_bytes {
             return self.fail(buf, lf, Some(header), FrameErrorKind::LiteralTooLarge);
         }
-        let frame = self.frame(buf, lf, Some(header));
+        let frame = self.frame(buf, lf, at, Some(header));
         self.append = Some(tag);
         self.state = State::Streaming { header, accepted: false, left: header.size };
         FrameStep::LiteralStream(frame)
@@ -350,11 +351,11 @@ impl Framer {
         if is_message { tag_of(buf) } else { None }
     }
 
-    fn frame(&mut self, buf: &mut BytesMut, lf: usize, open: Option<LiteralHeader>) -> Frame {
+    fn frame(&mut self, buf: &mut BytesMut, lf: usize, end: usize, open: Option<LiteralHeader>) -> Frame {
         let continuation = self.append.is_some();
         let literals = std::mem::take(&mut self.literals);
         self.reset();
-        Frame { bytes: buf.split_to(lf + 1).freeze(), literals, open, continuation }
+        Frame { bytes: buf.split_to(lf + 1).freeze(), end, literals, open, continuation }
     }
 
     /// Gives the command up at the end of a line.
@@ -377,7 +378,8 @@ impl Framer {
     fn error(&self, buf: &BytesMut, kind: FrameErrorKind) -> FrameError {
         let tag = match &self.append {
             Some(tag) => Some(tag.clone()),
-            None => tag_of(buf),
+            // No further than a line may be: what comes after it depends on how much was read at once.
+            None => tag_of(&buf[..buf.len().min(self.limits.line_bytes)]),
         };
         FrameError { tag, kind }
     }

@@ -50,13 +50,7 @@ pub(crate) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(frame: &'a Frame, utf8: bool) -> Self {
-        let bytes = frame.bytes.strip_suffix(b"\n").unwrap_or(&frame.bytes);
-        let line = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        let end = match frame.open.and_then(|_| crate::frame::literal_header(line)) {
-            Some((at, _)) => at,
-            None => line.len(),
-        };
-        Self { frame, bytes: &line[..end], at: 0, literals_read: 0, utf8 }
+        Self { frame, bytes: &frame.bytes[..frame.end], at: 0, literals_read: 0, utf8 }
     }
 
     pub(crate) fn fail<T>(&self, kind: ParseErrorKind) -> Parsed<T> {
