@@ -26,7 +26,8 @@ pub(crate) struct Slot {
 }
 
 impl ConnectionLimits {
-    /// At most so many in all, and so many from one client address (IPv6: from one /64).
+    /// At most so many in all, and so many from one client address (IPv6: from one /64). This host itself is no such
+    /// client: its webmail and its tools stand for many people.
     pub fn new(total_max: usize, per_ip_max: usize) -> Arc<Self> {
         Arc::new(Self { total_max, per_ip_max, counts: Mutex::default() })
     }
@@ -54,6 +55,9 @@ impl ConnectionLimits {
 impl Slot {
     /// Counts the connection for its client, once that is known. False: too many from there.
     pub(crate) fn claim(&mut self, address: IpAddr) -> bool {
+        if address.to_canonical().is_loopback() {
+            return true;
+        }
         let key = client_key(address);
         let mut counts = self.limits.lock();
         let count = counts.by_ip.entry(key).or_default();
@@ -93,6 +97,15 @@ fn client_key(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_host_is_counted_in_all_only() {
+        let limits = ConnectionLimits::new(2, 0);
+        let mut slots = [limits.admit().unwrap(), limits.admit().unwrap()];
+        assert!(slots[0].claim("127.0.0.1".parse().unwrap()));
+        assert!(slots[1].claim("::ffff:127.0.0.1".parse().unwrap()));
+        assert!(limits.admit().is_none());
+    }
 
     #[test]
     fn counts_up_and_down() {

@@ -22,12 +22,17 @@ async fn tell_peer(mut connection: Connection) {
 #[tokio::test]
 async fn too_many_from_one_address_are_refused_politely() {
     let limits = ConnectionLimits::new(100, 2);
-    let settings = Settings { limits: limits.clone(), ..settings("t-per-ip") };
+    let proxy_trusted = vec!["127.0.0.0/8".parse().unwrap()];
+    let settings = Settings { limits: limits.clone(), proxy_trusted, ..settings("t-per-ip") };
     let server = start(settings, echo).await;
+    let header = b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 143\r\n";
     let (mut first, mut second) = (connect(&server).await, connect(&server).await);
+    first.write_all(header).await.unwrap();
+    second.write_all(header).await.unwrap();
     ask(&mut first, b"a\r\n", "<a>\r\n").await;
     ask(&mut second, b"b\r\n", "<b>\r\n").await;
     let mut third = connect(&server).await;
+    third.write_all(header).await.unwrap();
     third.write_all(b"early talk\r\n").await.unwrap();
     assert_eq!(read_all(&mut third).await, "* BYE too many connections\r\n");
     let text = metrics().encode();
@@ -40,6 +45,7 @@ async fn too_many_from_one_address_are_refused_politely() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let mut fourth = connect(&server).await;
+    fourth.write_all(header).await.unwrap();
     ask(&mut fourth, b"d\r\n", "<d>\r\n").await;
 }
 
