@@ -251,6 +251,14 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_documented() {
+        let page = include_str!("../../../../docs/configuration.md");
+        for key in flatten(&as_table(&Config::default())).into_keys() {
+            assert!(page.contains(&format!("| `{key}` |")), "docs/configuration.md does not explain {key}");
+        }
+    }
+
+    #[test]
     fn environment_beats_file_beats_default() {
         let file =
             file("[imap]\nlisten = \"127.0.0.1:1\"\nlisten_tls = \"\"\n[quota]\ndefault_bytes = \"1GiB\"\n");
