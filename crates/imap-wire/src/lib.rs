@@ -18,17 +18,19 @@ mod limits;
 mod parse;
 mod pattern;
 mod sequence;
+mod step;
 pub mod utf7;
 mod write;
 
 pub use command::*;
 pub use date::{Date, InternalDate};
 pub use frame::{Frame, Literal, LiteralHeader};
-pub use framer::{FrameError, FrameErrorKind, FrameStep, Framer, LineStep, LiteralChunk};
+pub use framer::Framer;
 pub use limits::Limits;
 #[doc(hidden)]
 pub use parse::fuzz;
 pub use parse::{ParseError, ParseErrorKind, ParseOptions, SaslLine, parse, parse_append_next, sasl_line};
 pub use pattern::list_match;
 pub use sequence::{SeqBound, SequenceSet};
+pub use step::{FrameError, FrameErrorKind, FrameStep, LineStep, LiteralChunk};
 pub use write::*;

@@ -18,7 +18,7 @@ pub use account::{SaslLine, sasl_line};
 use mail_types::NameError;
 
 use crate::frame::tag_of;
-use crate::{AppendForm, AppendStep, Command, Frame, Tag};
+use crate::{AppendForm, AppendStep, Code, Command, Frame, Tag};
 use cursor::{Cursor, Fail};
 
 /// What the client has enabled.
@@ -83,6 +83,16 @@ impl ParseErrorKind {
     /// Is it answered with NO, not with BAD?
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::MailboxName(_) | Self::BadCharset | Self::UseAttr)
+    }
+    /// The response code for the NO or BAD.
+    pub fn code(self) -> Code<'static> {
+        match self {
+            // Any charset that is known is taken; these are what clients need to be told of.
+            Self::BadCharset => Code::BadCharset(&["US-ASCII", "UTF-8"]),
+            Self::UseAttr => Code::UseAttr,
+            Self::MailboxName(_) => Code::Cannot,
+            _ => Code::None,
+        }
     }
 }
 

@@ -93,4 +93,15 @@ impl Writer<'_> {
         }
         self.line_end();
     }
+    /// `* URLFETCH url data...` (RFC 4467 §7); NIL for a URL that cannot be had.
+    pub fn url_fetch(&mut self, urls: &[(&[u8], Option<&[u8]>)]) {
+        self.raw("* URLFETCH");
+        for (url, data) in urls {
+            self.raw(" ");
+            self.string(url);
+            self.raw(" ");
+            self.nstring(*data);
+        }
+        self.line_end();
+    }
 }
