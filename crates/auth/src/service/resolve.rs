@@ -1,0 +1,55 @@
+//! Resolve: whose mail is mail for this address?
+
+use mail_rpc::pb::resolve_reply::Outcome;
+use mail_rpc::{Refusal, Right, pb};
+
+use super::Inner;
+use crate::address::{self, Address};
+
+impl Inner {
+    pub(super) async fn resolve(&self, request: pb::ResolveRequest) -> Result<pb::ResolveReply, Refusal> {
+        let Ok(address) = Address::parse(&request.address) else {
+            return self.resolve_malformed(&request.address).await;
+        };
+        let exact = address.normalised();
+        let (user, detail) = address.subaddress().unwrap_or_else(|| (exact.clone(), ""));
+        let catch_all = address::catch_all(address.domain());
+        let found = self.db.find(address.domain(), [&exact, &user, &catch_all]).await?;
+        if !found.domain && !self.local_domains.contains(address.domain()) {
+            return Ok(only(Outcome::NotLocal));
+        }
+        // The address itself comes before the user of a subaddress (RFC 5233 §1), and the catch-all comes last.
+        let hit =
+            [(&exact, ""), (&user, detail), (&catch_all, "")].into_iter().find_map(|(normalised, detail)| {
+                let (_, account) = found.matches.iter().find(|(found, _)| found == normalised)?;
+                Some((account, detail))
+            });
+        let Some((account, detail)) = hit else { return Ok(only(Outcome::NoSuchRecipient)) };
+        if !account.enabled {
+            return Ok(only(Outcome::Disabled));
+        }
+        let (grant, _) = self.grants.issue(account.id, Right::Append);
+        Ok(pb::ResolveReply {
+            outcome: Outcome::Account.into(),
+            account_id: account.id.get(),
+            grant,
+            account_address: account.address.clone(),
+            detail: detail.to_owned(),
+        })
+    }
+
+    /// No such recipient can be, but the sender may still have meant one of ours.
+    async fn resolve_malformed(&self, address: &str) -> Result<pb::ResolveReply, Refusal> {
+        let domain = address.rsplit_once('@').and_then(|(_, domain)| address::normalise_domain(domain).ok());
+        let local = match &domain {
+            Some(domain) if self.local_domains.contains(domain) => true,
+            Some(domain) => self.db.domain_list().await?.contains(domain),
+            None => false,
+        };
+        Ok(only(if local { Outcome::NoSuchRecipient } else { Outcome::NotLocal }))
+    }
+}
+
+fn only(outcome: Outcome) -> pb::ResolveReply {
+    pb::ResolveReply { outcome: outcome.into(), ..Default::default() }
+}
