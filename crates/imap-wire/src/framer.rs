@@ -205,7 +205,7 @@ impl Framer {
             }
             return Some(FrameStep::Command(self.frame(buf, lf, end, None)));
         };
-        let tag = self.tag_of_append(buf, &line[..at]);
+        let tag = self.tag_of_append(&buf[..=lf], &line[..at]);
         let at = self.line_start + at;
         match tag {
             Some(tag) => Some(self.message_literal(buf, lf, at, header, tag)),
@@ -253,25 +253,26 @@ impl Framer {
         header.sync.then_some(FrameStep::Continue)
     }
 
-    /// The command's tag, if the literal after the text `before` (of the present line) is a message.
-    fn tag_of_append(&self, buf: &[u8], before: &[u8]) -> Option<Tag> {
+    /// The tag of the command so far, if the literal after the text `before` (of the present line) is a message.
+    fn tag_of_append(&self, command: &[u8], before: &[u8]) -> Option<Tag> {
         // RFC 4469 §5: cat-part = text-literal / url, and the url may be a short literal.
         let is_url = before.len() > 5
             && before[before.len() - 4..].eq_ignore_ascii_case(b"URL ")
-            && matches!(before[before.len() - 5], b' ' | b'(');
+            && matches!(before[before.len() - 5], b' ' | b'(')
+            && (self.append.is_some() || has_catenate(command));
         if is_url {
             return None;
         }
         if self.append.is_some() {
             return self.append.clone();
         }
-        let first_line = &buf[..memchr(b'\n', buf)?];
+        let first_line = &command[..memchr(b'\n', command)?];
         let is_message = match append_verb(before_literal(first_line)) {
             AppendVerb::None => false,
             AppendVerb::AtMailbox => !self.literals.is_empty(),
             AppendVerb::AfterMailbox => true,
         };
-        if is_message { tag_of(buf) } else { None }
+        if is_message { tag_of(command) } else { None }
     }
 
     fn frame(&mut self, buf: &mut BytesMut, lf: usize, end: usize, open: Option<LiteralHeader>) -> Frame {
@@ -351,4 +352,10 @@ fn check_line(line: &[u8]) -> Option<FrameErrorKind> {
 fn before_literal(line: &[u8]) -> &[u8] {
     let line = without_line_end(line, line.len());
     literal_header(line).map_or(line, |(at, _)| &line[..at])
+}
+
+/// A mailbox may be called URL; the keyword comes after this one only.
+fn has_catenate(command: &[u8]) -> bool {
+    const CATENATE: &[u8] = b" CATENATE (";
+    command.windows(CATENATE.len()).any(|part| part.eq_ignore_ascii_case(CATENATE))
 }

@@ -66,7 +66,7 @@ pub enum FrameErrorKind {
     /// Over [`Limits::line_bytes`](crate::Limits::line_bytes).
     #[error("Line too long")]
     LineTooLong,
-    /// A literal makes the command longer than [`Limits::command_bytes`](crate::Limits::command_bytes), or is over [`Limits::non_sync_bytes`].
+    /// A literal makes the command longer than [`Limits::command_bytes`](crate::Limits::command_bytes), or is over [`Limits::non_sync_bytes`](crate::Limits::non_sync_bytes).
     #[error("Literal too large")]
     LiteralTooLarge,
     /// Over [`Limits::literals`](crate::Limits::literals).

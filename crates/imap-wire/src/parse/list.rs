@@ -4,6 +4,9 @@ use super::cursor::{Cursor, Parsed};
 use super::mailbox;
 use crate::{List, ListReturn, ListSelection, Lsub, MetadataOptions};
 
+/// Most patterns of one LIST: each is compared to every mailbox of the account.
+const PATTERNS_MAX: usize = 64;
+
 /// RFC 9051 §9: `list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]`
 pub(super) fn list(cursor: &mut Cursor<'_>) -> Parsed<List> {
     let mut list = List::default();
@@ -13,11 +16,14 @@ pub(super) fn list(cursor: &mut Cursor<'_>) -> Parsed<List> {
         list.selection = selection(cursor)?;
         cursor.space()?;
     }
-    list.reference = cursor.mailbox_text()?;
+    list.reference = reference(cursor)?;
     cursor.space()?;
     if cursor.peek() == Some(b'(') {
         list.extended = true;
         list.patterns = cursor.list(Cursor::list_mailbox)?;
+        if list.patterns.len() > PATTERNS_MAX {
+            return cursor.expected("fewer patterns");
+        }
     } else {
         list.patterns = vec![cursor.list_mailbox()?];
     }
@@ -78,7 +84,12 @@ fn returns(cursor: &mut Cursor<'_>) -> Parsed<ListReturn> {
 
 pub(super) fn lsub(cursor: &mut Cursor<'_>) -> Parsed<Lsub> {
     cursor.space()?;
-    let reference = cursor.mailbox_text()?;
+    let reference = reference(cursor)?;
     cursor.space()?;
     Ok(Lsub { reference, pattern: cursor.list_mailbox()? })
+}
+
+/// It is joined to the patterns, and so may hold wildcards like them.
+fn reference(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    Ok(crate::pattern::shorten(&cursor.mailbox_text()?))
 }

@@ -64,6 +64,10 @@ fn messages_are_streamed_and_the_rest_goes_on() {
         all("a APPEND b CATENATE (URL {2+}\r\n/x TEXT {1+}\r\ny)\r\n"),
         [prefix("a APPEND b CATENATE (URL {2+}\r\n/x TEXT {1+}\r\n"), message("y"), command(")\r\n")]
     );
+    assert_eq!(
+        all("a APPEND URL {1+}\r\nx\r\n"),
+        [prefix("a APPEND URL {1+}\r\n"), message("x"), command("\r\n")]
+    );
     // Only APPEND itself.
     assert_eq!(all("a SEARCH APPEND {1+}\r\nx\r\n"), [command("a SEARCH APPEND {1+}\r\nx\r\n")]);
 }
@@ -239,7 +243,7 @@ fn pieces() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
     #[test]
     fn reads_of_any_size_give_the_same(bytes in pieces(), piece in 1usize..40) {
         let whole = events(bytes.as_bytes(), SMALL, bytes.len().max(1));

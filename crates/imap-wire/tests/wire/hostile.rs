@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use imap_wire::{FrameStep, Framer, Limits, ParseError, ParseErrorKind, ParseOptions, fuzz, parse};
+use imap_wire::{
+    CommandBody, FrameStep, Framer, Limits, ParseError, ParseErrorKind, ParseOptions, fuzz, parse,
+};
 use proptest::prelude::*;
 
 use crate::driver::{body, refusal, try_command};
@@ -157,6 +159,10 @@ fn many_of_everything_is_quick() {
     body(&format!("SEARCH {}", "SEEN ".repeat(13_000)));
     refusal(&format!("FETCH 1 ({})", (1..5_000).map(|i| format!("BODY[{i}] ")).collect::<String>()));
     body(&format!("FETCH 1 ({})", "BODY[] ".repeat(9_000)));
+    refusal(&format!("LIST \"\" ({})", "a ".repeat(65)));
+    let wildcards = "%*".repeat(10_000);
+    let CommandBody::List(list) = body(&format!("LIST \"{wildcards}\" {wildcards}")) else { panic!() };
+    assert_eq!((list.reference.as_str(), list.patterns[0].as_str()), ("*", "*"));
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 
@@ -191,7 +197,7 @@ fn every_whole_command_is_one_and_every_beginning_of_it_is_harmless() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn no_bytes_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

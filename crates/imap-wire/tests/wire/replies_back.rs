@@ -99,7 +99,7 @@ fn text_of(token: &Token) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn strings(bytes in prop_oneof![
@@ -123,7 +123,7 @@ proptest! {
         let back = if utf8 { String::from_utf8(wire).unwrap() } else { utf7::decode(&wire).unwrap() };
         prop_assert_eq!(&back, &name);
         // And the client may ask for it as we spelt it.
-        if name.chars().all(|c| !c.is_control()) {
+        if name.chars().all(|c| !c.is_control() && !matches!(c, '*' | '%')) {
             let wire = write(utf8, |w| w.mailbox(&name));
             let line = [b"A LSUB ", &wire[..], b" x\r\n"].concat();
             let mut buf = BytesMut::from(&line[..]);
