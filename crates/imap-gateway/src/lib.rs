@@ -1,5 +1,21 @@
-//! The IMAP gateway.
-#![allow(dead_code)]
+//! The IMAP gateway: speaks IMAP4rev1 with its extensions to clients, and gRPC to storage and auth.
+//!
+//! **Invariant:** stateless. It knows sequence numbers, storage knows UIDs, and a session's `View` is the only translator; `sync`
+//! is the only thing that changes one. What is kept here beyond a session is cache, and can be emptied at any time.
+
+mod capability;
+mod cmd;
 mod column;
+mod error;
+mod fetch;
+mod limits;
+mod mailboxes;
+mod server;
+mod session;
 mod snapshot;
+mod state;
+mod sync;
 mod view;
+mod watch;
+
+pub use server::{Backends, Listeners, Settings, serve};

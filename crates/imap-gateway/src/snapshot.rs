@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use mail_rpc::{Entry, Refusal, entries_from_pb, pb, set_from_pb};
-use mail_types::{FlagBits, MailboxId, MessageId, ModSeq, Uid, UidSet};
+use mail_types::{FlagBits, KeywordTable, MailboxId, MessageId, ModSeq, Uid, UidSet};
 
 use crate::column::Column;
 
@@ -14,6 +14,8 @@ use crate::column::Column;
 const CHUNK_ENTRIES_MAX: usize = 512;
 /// A changed chunk smaller than this joins its neighbour, so that expunging does not leave thousands of crumbs.
 const CHUNK_ENTRIES_MIN: usize = 128;
+/// What a pointer in the spine and the counters of an `Arc` take, in bytes.
+const ARC_BYTES: usize = 24;
 
 /// The mailbox itself, at the moment of the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub(crate) struct Meta {
     /// HIGHESTMODSEQ.
     pub(crate) modseq: ModSeq,
     /// Keyword of flag bit 8 + i at place i. Only ever grows.
-    pub(crate) keywords: Arc<[String]>,
+    pub(crate) keywords: Arc<KeywordTable>,
 }
 
 impl Meta {
@@ -34,7 +36,7 @@ impl Meta {
             uid_validity: state.uid_validity,
             uid_next: state.uid_next,
             modseq: ModSeq::new(state.highest_modseq),
-            keywords: state.keywords.clone().into(),
+            keywords: Arc::new(KeywordTable::from_stored(&state.keywords.join(" "))),
         }
     }
 }
@@ -46,6 +48,7 @@ pub(crate) struct Snapshot {
     chunks: Vec<Arc<Chunk>>,
     /// Index of each chunk's first entry, and at the end the number of entries.
     starts: Vec<u32>,
+    weight: usize,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,8 @@ struct Chunk {
     flags: Column,
     modseqs: Column,
     messages: Column,
+    /// In bytes.
+    weight: usize,
 }
 
 impl Snapshot {
@@ -136,7 +141,8 @@ impl Snapshot {
             start += chunk.len as u32;
         }
         starts.push(start);
-        Self { meta, chunks, starts }
+        let weight = size_of::<Self>() + chunks.iter().map(|chunk| chunk.weight).sum::<usize>();
+        Self { meta, chunks, starts, weight }
     }
 
     pub(crate) fn meta(&self) -> &Meta {
@@ -234,11 +240,7 @@ impl Snapshot {
 
     /// Memory it takes, what it shares with others included, in bytes.
     pub(crate) fn weight(&self) -> usize {
-        let chunk = |chunk: &Arc<Chunk>| {
-            let columns = [&chunk.uids, &chunk.flags, &chunk.modseqs, &chunk.messages];
-            size_of::<Chunk>() + columns.iter().map(|column| column.heap_bytes()).sum::<usize>() + 32
-        };
-        self.chunks.iter().map(chunk).sum::<usize>() + size_of::<Self>()
+        self.weight
     }
 
     fn chunk_of(&self, index: usize) -> usize {
@@ -260,17 +262,27 @@ pub(crate) enum Compared {
 impl Chunk {
     fn new(entries: &[Entry]) -> Self {
         let column = |of: fn(&Entry) -> u64| Column::new(&entries.iter().map(of).collect::<Vec<_>>());
+        let every = FlagBits::from_bits(u64::MAX);
+        let columns = [
+            column(|entry| u64::from(entry.uid.get())),
+            column(|entry| entry.flags.bits()),
+            column(|entry| entry.modseq.get()),
+            column(|entry| entry.message.get()),
+        ];
+        let weight = columns.iter().map(Column::heap_bytes).sum::<usize>() + size_of::<Self>() + ARC_BYTES;
+        let [uids, flags, modseqs, messages] = columns;
         Self {
             len: entries.len(),
             first: entries.first().map_or(0, |entry| entry.uid.get()),
             last: entries.last().map_or(0, |entry| entry.uid.get()),
-            common_flags: entries.iter().fold(FlagBits::from_bits(u64::MAX), |all, entry| {
-                FlagBits::from_bits(all.bits() & entry.flags.bits())
-            }),
-            uids: column(|entry| u64::from(entry.uid.get())),
-            flags: column(|entry| entry.flags.bits()),
-            modseqs: column(|entry| entry.modseq.get()),
-            messages: column(|entry| entry.message.get()),
+            common_flags: entries
+                .iter()
+                .fold(every, |all, entry| FlagBits::from_bits(all.bits() & entry.flags.bits())),
+            uids,
+            flags,
+            modseqs,
+            messages,
+            weight,
         }
     }
 

@@ -19,7 +19,7 @@ fn meta(modseq: u64) -> Meta {
         uid_validity: 9,
         uid_next: 1_000_000,
         modseq: ModSeq::new(modseq),
-        keywords: Arc::from([]),
+        keywords: Arc::default(),
     }
 }
 

@@ -20,7 +20,7 @@ fn snapshot(modseq: u64, messages: &[(u32, u64, u64)]) -> Arc<Snapshot> {
             uid_validity: 1,
             uid_next: 1000,
             modseq: ModSeq::new(modseq),
-            keywords: Arc::from([]),
+            keywords: Arc::default(),
         },
         &entries,
     ))

@@ -1,0 +1,59 @@
+//! What the server says it can do, by state. Only what works.
+
+use crate::session::Session;
+use crate::state::State;
+
+/// Told to a client that is one too many.
+pub(crate) const BUSY: &[u8] = b"* BYE [UNAVAILABLE] Too many connections, please try again later\r\n";
+
+/// In every state.
+const ALWAYS: [&str; 6] = ["IMAP4rev1", "SASL-IR", "ID", "ENABLE", "IDLE", "LITERAL+"];
+/// After login.
+const AUTHENTICATED: [&str; 24] = [
+    "NAMESPACE",
+    "UIDPLUS",
+    "MOVE",
+    "UNSELECT",
+    "CHILDREN",
+    "SPECIAL-USE",
+    "CREATE-SPECIAL-USE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "CONDSTORE",
+    "QRESYNC",
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "BINARY",
+    "MULTIAPPEND",
+    "PREVIEW",
+    "OBJECTID",
+    "SAVEDATE",
+    "STATUS=SIZE",
+    "PARTIAL",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+];
+
+/// The capabilities of a session now.
+pub(crate) fn list(session: &Session) -> Vec<String> {
+    let mut names: Vec<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
+    match session.state {
+        State::NotAuthenticated | State::Logout => {
+            if session.may_start_tls() {
+                names.push("STARTTLS".to_owned());
+            }
+            names.push(if session.may_login() { "AUTH=PLAIN" } else { "LOGINDISABLED" }.to_owned());
+        }
+        State::Authenticated(_) | State::Selected(..) => {
+            names.extend(AUTHENTICATED.iter().map(|name| (*name).to_owned()));
+            // RFC 7889 §2: one limit for all mailboxes.
+            names.push(format!("APPENDLIMIT={}", session.gateway.settings.message_bytes_max));
+            if !session.connection.is_deflate() {
+                names.push("COMPRESS=DEFLATE".to_owned());
+            }
+        }
+    }
+    names
+}

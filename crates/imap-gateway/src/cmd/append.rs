@@ -1,0 +1,233 @@
+//! APPEND and MULTIAPPEND (RFC 9051 §6.3.12, RFC 3502, RFC 4315): octets go to storage as they come from the client.
+
+use bytes::Bytes;
+use imap_wire::{
+    Append, AppendForm, AppendStep, Code, FlagList, FrameStep, InternalDate, LiteralChunk, LiteralHeader,
+    ParseOptions, parse_append_next,
+};
+use line_server::BudgetGuard;
+use mail_rpc::{Refusal, pb};
+use mail_types::{Uid, UidSet, UidValidity};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::store::flag_set;
+use crate::error::{CmdError, CmdResult, Done, DoneCode};
+use crate::limits::{APPEND_CHUNK_BYTES, APPEND_CHUNKS_IN_FLIGHT, APPEND_MESSAGES_MAX};
+use crate::session::Session;
+use crate::state::State;
+use crate::sync::Expunges;
+
+/// Octets of an idempotency key.
+const KEY_BYTES: usize = 16;
+
+pub(crate) async fn append(session: &mut Session, append: Append) -> CmdResult {
+    let checked = check(session, &append).await;
+    if let Err(error) = checked {
+        session.framer.refuse_literal();
+        return Err(error);
+    }
+    match receive(session, append).await {
+        Ok(upload) => {
+            let reply = upload.finish().await.map_err(CmdError::of_destination)?;
+            appended(session, &reply).await
+        }
+        // The upload ends here without `finish`, and so leaves nothing behind.
+        Err(error) => {
+            session.framer.refuse_literal();
+            Err(error)
+        }
+    }
+}
+
+/// What can be known before the client sends its message should be said before.
+async fn check(session: &mut Session, append: &Append) -> Result<(), CmdError> {
+    if let Some(size) = message_size(session)
+        && size > session.gateway.settings.message_bytes_max
+    {
+        return Err(too_big());
+    }
+    let request = pb::StatusRequest { grant: session.grant()?, name: append.mailbox.as_str().to_owned() };
+    let status = session.gateway.backends.mailbox.status(request).await;
+    status.map_err(|status| CmdError::of_destination(Refusal::from(status)))?;
+    if let Some(size) = message_size(session) {
+        let request = pb::CheckRoomRequest { grant: session.grant()?, size };
+        session.gateway.backends.mailbox.check_room(request).await?;
+    }
+    Ok(())
+}
+
+fn message_size(session: &Session) -> Option<u64> {
+    session.framer.open_literal().map(|(header, _): (LiteralHeader, u64)| header.size)
+}
+
+fn too_big() -> CmdError {
+    CmdError::no(Code::TooBig, "The message is larger than this server takes")
+}
+
+/// A stream of storage's Append under way.
+struct Upload {
+    steps: mpsc::Sender<pb::AppendRequest>,
+    call: JoinHandle<Result<pb::AppendReply, Status>>,
+    _room: BudgetGuard,
+}
+
+impl Upload {
+    async fn start(session: &Session, append: &Append) -> Result<Self, CmdError> {
+        let room =
+            session.gateway.settings.memory.acquire(APPEND_CHUNK_BYTES * APPEND_CHUNKS_IN_FLIGHT).await;
+        let (steps, receiver) = mpsc::channel(APPEND_CHUNKS_IN_FLIGHT);
+        let storage = session.gateway.backends.mailbox.clone();
+        let call = tokio::spawn(async move { storage.append(ReceiverStream::new(receiver)).await });
+        let mut key = vec![0; KEY_BYTES];
+        getrandom::fill(&mut key).map_err(|error| CmdError::internal(&format!("no randomness: {error}")))?;
+        let mut upload = Self { steps, call, _room: room };
+        let start = pb::AppendStart {
+            grant: session.grant()?,
+            mailbox: append.mailbox.as_str().to_owned(),
+            idempotency_key: key.into(),
+            keep_key: false,
+        };
+        upload.send(pb::append_request::Step::Start(start)).await?;
+        Ok(upload)
+    }
+
+    /// Waits while storage has enough to do. When it has refused, says why.
+    async fn send(&mut self, step: pb::append_request::Step) -> Result<(), CmdError> {
+        if self.steps.send(pb::AppendRequest { step: Some(step) }).await.is_ok() {
+            return Ok(());
+        }
+        Err(match (&mut self.call).await {
+            Ok(Err(status)) => CmdError::of_destination(status.into()),
+            _ => CmdError::internal("storage ended an append early"),
+        })
+    }
+
+    async fn finish(mut self) -> Result<pb::AppendReply, Refusal> {
+        let finish = pb::append_request::Step::Finish(pb::Finish {});
+        let _ = self.steps.send(pb::AppendRequest { step: Some(finish) }).await;
+        drop(self.steps);
+        match (&mut self.call).await {
+            Ok(reply) => reply.map_err(Refusal::from),
+            Err(error) => Err(Refusal::Internal(format!("an append failed: {error}"))),
+        }
+    }
+}
+
+async fn receive(session: &mut Session, append: Append) -> Result<Upload, CmdError> {
+    let mut upload = Upload::start(session, &append).await?;
+    let mut steps = append.steps;
+    let mut messages = 0;
+    let mut pending: Option<(FlagList, Option<InternalDate>)> = None;
+    let mut form = AppendForm::Whole;
+    loop {
+        for step in std::mem::take(&mut steps) {
+            match step {
+                AppendStep::Message { flags, date, form: AppendForm::Whole } => {
+                    messages += 1;
+                    if messages > APPEND_MESSAGES_MAX {
+                        return Err(CmdError::no(Code::Limit, "Too many messages at once"));
+                    }
+                    form = AppendForm::Whole;
+                    pending = Some((flags, date));
+                }
+                AppendStep::Message { .. } | AppendStep::Url(_) => {
+                    return Err(CmdError::bad("This form of APPEND is not offered"));
+                }
+                AppendStep::Literal => {
+                    let (flags, date) = pending.take().unwrap_or_default();
+                    begin_message(session, &mut upload, &flags, date).await?;
+                    receive_literal(session, &mut upload).await?;
+                }
+                AppendStep::End => return Ok(upload),
+            }
+        }
+        steps = next_steps(session, form).await?;
+    }
+}
+
+async fn begin_message(
+    session: &Session,
+    upload: &mut Upload,
+    flags: &FlagList,
+    date: Option<InternalDate>,
+) -> Result<(), CmdError> {
+    let size = message_size(session).unwrap_or_default();
+    if size > session.gateway.settings.message_bytes_max {
+        return Err(too_big());
+    }
+    if size == 0 {
+        // RFC 3502 §6.3.11: an empty message takes all back.
+        return Err(CmdError::no(Code::None, "An empty message cancels APPEND"));
+    }
+    let message = pb::AppendMessage {
+        flags: Some(flag_set(flags)),
+        received_at: date.map(|date| date.unix_seconds),
+        size,
+    };
+    upload.send(pb::append_request::Step::Message(message)).await
+}
+
+async fn receive_literal(session: &mut Session, upload: &mut Upload) -> Result<(), CmdError> {
+    if session.framer.open_literal().is_some_and(|(header, _)| header.sync) {
+        session.writer().continuation("OK");
+        session.connection.flush().await?;
+    }
+    session.framer.accept_literal();
+    loop {
+        match session.framer.literal_chunk(session.connection.buffer()) {
+            LiteralChunk::Data(mut data) => {
+                while !data.is_empty() {
+                    let chunk: Bytes = data.split_to(data.len().min(APPEND_CHUNK_BYTES));
+                    upload.send(pb::append_request::Step::Chunk(chunk)).await?;
+                }
+            }
+            LiteralChunk::NeedMore => fill(session).await?,
+            LiteralChunk::Done => return Ok(()),
+        }
+    }
+}
+
+/// What comes after a message: the end of the command, or another message.
+async fn next_steps(session: &mut Session, form: AppendForm) -> Result<Vec<AppendStep>, CmdError> {
+    loop {
+        match session.framer.next(session.connection.buffer()) {
+            FrameStep::NeedMore => fill(session).await?,
+            FrameStep::Continue => session.writer().continuation("OK"),
+            FrameStep::Command(frame) | FrameStep::LiteralStream(frame) => {
+                return parse_append_next(&frame, form, &ParseOptions::default()).map_err(|error| {
+                    if error.kind.is_refusal() {
+                        CmdError::no(Code::Cannot, error.to_string())
+                    } else {
+                        CmdError::Bad(error.to_string().into())
+                    }
+                });
+            }
+            FrameStep::Error(error) if error.is_fatal() => {
+                return Err(CmdError::Bye(error.to_string().into()));
+            }
+            FrameStep::Error(error) => return Err(CmdError::Bad(error.to_string().into())),
+        }
+    }
+}
+
+async fn fill(session: &mut Session) -> Result<(), CmdError> {
+    session.connection.flush().await?;
+    session.fill().await.map_err(CmdError::from)
+}
+
+async fn appended(session: &mut Session, reply: &pb::AppendReply) -> CmdResult {
+    // RFC 9051 §6.3.12: a client that appends to its own mailbox should hear of it at once.
+    if let State::Selected(_, selected) = &session.state
+        && selected.mailbox().get() == reply.mailbox_id
+    {
+        session.sync(Expunges::Announce).await?;
+    }
+    let uids: UidSet = reply.uids.iter().filter_map(|uid| Uid::new(*uid)).collect();
+    match UidValidity::new(reply.uid_validity) {
+        Some(validity) if !uids.is_empty() => Done::with_code(DoneCode::AppendUid(validity, uids)),
+        _ => Done::plain(),
+    }
+}

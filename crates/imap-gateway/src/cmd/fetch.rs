@@ -1,0 +1,159 @@
+//! FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 7162 §3.1.4, RFC 9394 §3.2).
+
+use std::sync::Arc;
+
+use imap_wire::{Code, Fetch, FetchItem, FlagList, Numbering, PartialRange, SequenceSet, StoreAction};
+use mail_rpc::{Refusal, pb, set_to_pb};
+use mail_types::{FlagBits, UidSet};
+
+use super::{select, store};
+use crate::error::{CmdError, CmdResult, Done};
+use crate::fetch::{Missing, Place, Plan, send_messages};
+use crate::limits::FETCH_PAGE_MESSAGES;
+use crate::session::Session;
+use crate::state::{Access, State};
+use crate::sync::OwnStore;
+use crate::view::{Message, View};
+
+pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
+    let mut items = fetch.items;
+    if fetch.by == Numbering::Uid && !items.contains(&FetchItem::Uid) {
+        // RFC 9051 §6.4.9
+        items.insert(0, FetchItem::Uid);
+    }
+    if fetch.changed_since.is_some() && !items.contains(&FetchItem::ModSeq) {
+        // RFC 7162 §3.1.4.1
+        items.push(FetchItem::ModSeq);
+    }
+    session.enabled.condstore |= items.contains(&FetchItem::ModSeq);
+    let plan = Plan::new(items);
+
+    let selected = session.selected()?;
+    let selection = selected.view.select(fetch.by, &fetch.set, &selected.saved)?;
+    let mut missing =
+        Missing { gone: fetch.by == Numbering::Sequence && selection.names_ghosts, undecodable: false };
+    let mut messages: Vec<Message> = selected.view.messages(&selection).collect();
+    if let Some(since) = fetch.changed_since {
+        messages.retain(|message| message.entry.modseq > since);
+        if fetch.vanished {
+            vanished(session, &fetch.set, since).await?;
+        }
+    }
+    if let Some(partial) = fetch.partial {
+        messages = window(&messages, partial).to_vec();
+    }
+    if plan.sets_seen {
+        mark_seen(session, &messages, fetch.by).await?;
+        // Numbers and flags as they are after that; what was chosen stays chosen.
+        let view = &session.selected()?.view;
+        messages.retain_mut(|message| match current(view, message) {
+            Some(current) => {
+                *message = current;
+                true
+            }
+            None => {
+                missing.gone = true;
+                false
+            }
+        });
+    }
+    send(session, &plan, &messages, &mut missing).await?;
+    if missing.undecodable {
+        return Err(CmdError::no(Code::UnknownCte, "A part has an encoding that cannot be undone"));
+    }
+    if missing.gone && fetch.by == Numbering::Sequence {
+        return Err(CmdError::expunge_issued());
+    }
+    session.catch_up_if_stale(store::expunges_of(fetch.by)).await?;
+    Done::plain()
+}
+
+async fn send(
+    session: &mut Session,
+    plan: &Plan,
+    messages: &[Message],
+    missing: &mut Missing,
+) -> Result<(), CmdError> {
+    let gateway = Arc::clone(&session.gateway);
+    let State::Selected(user, selected) = &session.state else { return Ok(()) };
+    let place = Place { account: user.account, grant: user.grant.clone(), mailbox: selected.mailbox() };
+    for page in messages.chunks(FETCH_PAGE_MESSAGES) {
+        let what = (&place, &selected.view, plan);
+        send_messages(&gateway, &mut session.connection, what, page, missing).await?;
+    }
+    Ok(())
+}
+
+/// The message as the view has it now.
+fn current(view: &View, message: &Message) -> Option<Message> {
+    let index = view.snapshot().find(message.entry.uid)?;
+    Some(Message { number: view.number_of(index), entry: view.snapshot().get(index) })
+}
+
+/// RFC 9394 §3.2: a window of the messages.
+pub(crate) fn window(messages: &[Message], partial: PartialRange) -> &[Message] {
+    let len = messages.len();
+    let (from, to) = match partial {
+        PartialRange::Front(first, last) => (first as usize - 1, last as usize),
+        PartialRange::Back(first, last) => {
+            (len.saturating_sub(last as usize), (len + 1).saturating_sub(first as usize))
+        }
+    };
+    messages.get(from.min(len)..to.clamp(from.min(len), len)).unwrap_or_default()
+}
+
+/// RFC 7162 §3.2.6. `*` stands for the last UID ever given, so that what was expunged above the last message is told too.
+async fn vanished(
+    session: &mut Session,
+    set: &SequenceSet,
+    since: mail_types::ModSeq,
+) -> Result<(), CmdError> {
+    if !session.enabled.qresync {
+        return Err(CmdError::bad("ENABLE QRESYNC comes first"));
+    }
+    let selected = session.selected()?;
+    let asked = match set {
+        SequenceSet::Saved => selected.saved.clone(),
+        set => {
+            let last = selected.view.snapshot().meta().uid_next.saturating_sub(1);
+            UidSet::from_ranges(set.resolve(last))
+        }
+    };
+    select::write_vanished(session, &asked, since, None).await
+}
+
+/// RFC 9051 §6.4.5: one call for all messages, and the change is told before the data.
+async fn mark_seen(session: &mut Session, messages: &[Message], by: Numbering) -> Result<(), CmdError> {
+    if session.selected()?.access == Access::ReadOnly {
+        return Ok(());
+    }
+    let unseen = messages.iter().filter(|message| !message.entry.flags.contains(FlagBits::SEEN));
+    let uids: UidSet = unseen.map(|message| message.entry.uid).collect();
+    if uids.is_empty() {
+        return Ok(());
+    }
+    let known = session.newest()?;
+    let request = pb::StoreFlagsRequest {
+        grant: session.grant()?,
+        mailbox_id: known.meta().mailbox.get(),
+        uids: set_to_pb(&uids),
+        how: pb::store_flags_request::How::Add.into(),
+        flags: Some(store::flag_set(&FlagList { system: FlagBits::SEEN, keywords: Vec::new() })),
+        unchanged_since: None,
+        known_modseq: known.meta().modseq.get(),
+    };
+    let reply = session.gateway.backends.mailbox.store_flags(request).await;
+    let reply = reply.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
+    let Some(sync) = &reply.sync else {
+        return Err(CmdError::internal("no sync in the reply to StoreFlags"));
+    };
+    let own = OwnStore {
+        uids: &uids,
+        by,
+        action: StoreAction::Add,
+        flags: FlagBits::SEEN,
+        silent: false,
+        conditional: false,
+    };
+    session.take_reply(&known, sync, store::expunges_of(by), Some(own))
+}

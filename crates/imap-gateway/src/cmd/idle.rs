@@ -1,0 +1,155 @@
+//! IDLE (RFC 2177, RFC 9051 §6.3.13).
+
+use std::time::Duration;
+
+use imap_wire::{Code, LineStep, Status, Tag};
+use mailbox_hints::Wake;
+use service_runtime::metrics;
+use tokio::time::{Instant, sleep_until};
+
+use crate::error::CmdError;
+use crate::limits::IDLE_KEEPALIVE;
+use crate::session::{End, Session};
+use crate::state::State;
+use crate::sync::Expunges;
+use crate::watch::Watch;
+
+/// Why an idling session goes on.
+enum Event {
+    Input,
+    /// A hint: the mailbox may have gone on.
+    Hint(Wake),
+    /// The re-check found something.
+    Recheck,
+    Keepalive,
+    Shutdown,
+}
+
+/// Ends with the client's DONE, or with an error of its own. Lives as long as the client waits, so it is small: whatever work
+/// there is to do gets its own room for as long as it takes.
+pub(crate) async fn idle(session: &mut Session, tag: &Tag) -> Result<(), End> {
+    let started = Instant::now();
+    // The subscription is there since SELECT. First read, then promise (RFC 2177 §3: what is told after "+" is news).
+    if let Err(error) = Box::pin(catch_up(session)).await {
+        return session.conclude(tag, "IDLE", Err(error), started);
+    }
+    session.writer().continuation("idling");
+    let mut watch = watch(session);
+    let period = keepalive(session);
+    let mut keepalive_at = Instant::now() + period;
+    loop {
+        match session.framer.next_line(session.connection.buffer()) {
+            LineStep::Line(line) if line.eq_ignore_ascii_case(b"DONE") => {
+                return session.conclude(tag, "IDLE", Ok(Default::default()), started);
+            }
+            LineStep::Line(_) => {
+                let error = CmdError::bad("Expected DONE");
+                return session.conclude(tag, "IDLE", Err(error), started);
+            }
+            LineStep::Error(error) => return session.frame_error(&error),
+            LineStep::NeedMore => {}
+        }
+        session.connection.flush().await?;
+        match next(session, watch.as_ref(), keepalive_at).await? {
+            Event::Input => continue,
+            Event::Shutdown => return Err(End::Bye("Server is shutting down".to_owned())),
+            Event::Keepalive => {
+                session.writer().untagged(Status::Ok, Code::None, "Still here");
+                keepalive_at = Instant::now() + period;
+                if renewal_is_due(session) {
+                    match Box::pin(session.renew_grant()).await {
+                        Ok(()) => watch = self::watch(session),
+                        Err(CmdError::Bye(text)) => return Err(End::Bye(text.into_owned())),
+                        Err(_) => {}
+                    }
+                }
+            }
+            Event::Hint(wake) => {
+                let woken_at = Instant::now();
+                if session.selected().is_ok_and(|selected| selected.is_news(&wake)) {
+                    Box::pin(push(session, Some(wake))).await?;
+                    metrics().push(woken_at.elapsed());
+                    tell(watch.as_ref(), session);
+                }
+            }
+            Event::Recheck => {
+                Box::pin(push(session, None)).await?;
+                watch = self::watch(session);
+            }
+        }
+    }
+}
+
+async fn next(session: &mut Session, watch: Option<&Watch>, keepalive_at: Instant) -> Result<Event, End> {
+    let Session { connection, state, gateway, .. } = session;
+    let hint = async {
+        match state {
+            State::Selected(_, selected) => selected.subscription.changed().await,
+            _ => std::future::pending().await,
+        }
+    };
+    let recheck = async {
+        match watch {
+            Some(watch) => watch.woken().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        filled = connection.fill() => { filled?; Ok(Event::Input) }
+        wake = hint => Ok(Event::Hint(wake)),
+        () = recheck => Ok(Event::Recheck),
+        () = sleep_until(keepalive_at) => Ok(Event::Keepalive),
+        () = gateway.shutdown.wait() => Ok(Event::Shutdown),
+    }
+}
+
+async fn catch_up(session: &mut Session) -> Result<(), CmdError> {
+    session.renew_grant().await?;
+    session.sync(Expunges::Announce).await
+}
+
+/// Brings the news. That storage is away is no reason to end the wait: the re-check, or the next hint, comes back to it.
+async fn push(session: &mut Session, wake: Option<Wake>) -> Result<(), End> {
+    let synced = match newer_snapshot(session, wake) {
+        Some(snapshot) => session.take_snapshot(snapshot, Expunges::Announce),
+        None => catch_up(session).await,
+    };
+    match synced {
+        Ok(()) | Err(CmdError::No(..) | CmdError::Bad(_)) => Ok(()),
+        Err(CmdError::Bye(text)) => Err(End::Bye(text.into_owned())),
+        Err(CmdError::Disconnected(error)) => Err(error.into()),
+    }
+}
+
+/// Another session of this process may have fetched already what the hint is about.
+fn newer_snapshot(
+    session: &Session,
+    wake: Option<Wake>,
+) -> Option<std::sync::Arc<crate::snapshot::Snapshot>> {
+    let Some(Wake::Mailbox { modseq, .. }) = wake else { return None };
+    let (account, mailbox) = (session.user().ok()?.account, session.selected().ok()?.mailbox());
+    session.gateway.mailboxes.latest(account, mailbox).filter(|cached| cached.meta().modseq >= modseq)
+}
+
+fn watch(session: &Session) -> Option<Watch> {
+    let State::Selected(user, selected) = &session.state else { return None };
+    let meta = selected.view.snapshot().meta();
+    Some(session.gateway.recheck.watch(user.grant.clone(), meta.mailbox, meta.modseq))
+}
+
+fn tell(watch: Option<&Watch>, session: &Session) {
+    if let (Some(watch), Ok(selected)) = (watch, session.selected()) {
+        watch.told(selected.view.snapshot().meta().modseq);
+    }
+}
+
+fn renewal_is_due(session: &Session) -> bool {
+    session.user().is_ok_and(|user| user.needs_renewal())
+}
+
+/// Not all at the same time: by the client's port.
+fn keepalive(session: &Session) -> Duration {
+    let share = u32::from(session.connection.peer().port() % 64);
+    IDLE_KEEPALIVE + IDLE_KEEPALIVE / 4 * share / 64
+}

@@ -1,0 +1,236 @@
+//! LIST and LSUB (RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 5258, RFC 5819, RFC 6154), both from one call to storage.
+
+use std::collections::BTreeMap;
+
+use imap_wire::{List, ListLine, Lsub, MailboxAttribute, Writer, list_match};
+use mail_rpc::pb;
+use mail_types::{HIERARCHY_SEPARATOR, SpecialUse};
+
+use super::status::{StatusLine, deleted_bytes};
+use crate::error::{CmdError, CmdResult, Done};
+use crate::limits::FLUSH_BYTES;
+use crate::session::Session;
+
+pub(crate) async fn list(session: &mut Session, list: &List) -> CmdResult {
+    if list.returns.my_rights || list.returns.metadata.is_some() {
+        return Err(CmdError::bad("This return option is not offered"));
+    }
+    if !list.extended && list.patterns.iter().all(String::is_empty) {
+        // RFC 9051 §6.3.9: asks for the separator.
+        let attributes = &[MailboxAttribute::NoSelect];
+        session.writer().list(&ListLine { attributes, name: "", ..ListLine::default() });
+        return Done::plain();
+    }
+    let tree = load(session).await?;
+    let patterns: Vec<String> =
+        list.patterns.iter().map(|pattern| format!("{}{pattern}", list.reference)).collect();
+    let limit = session.gateway.settings.message_bytes_max;
+    for (name, node) in &tree.nodes {
+        if !patterns.iter().any(|pattern| list_match(pattern, name)) {
+            continue;
+        }
+        let Some(line) = tree.line(name, node, list) else { continue };
+        line.write(&mut session.writer(), name);
+        if let (Some(items), Some(state)) = (&list.returns.status, &node.state) {
+            // RFC 5819 §2
+            let deleted_bytes = deleted_bytes(session, state, items).await?;
+            let line = StatusLine { state, items, deleted_bytes, append_limit: limit };
+            line.write(&mut session.writer());
+        }
+        if session.connection.queued() >= FLUSH_BYTES {
+            session.connection.flush().await?;
+        }
+    }
+    Done::plain()
+}
+
+pub(crate) async fn lsub(session: &mut Session, lsub: &Lsub) -> CmdResult {
+    let pattern = format!("{}{}", lsub.reference, lsub.pattern);
+    if lsub.pattern.is_empty() {
+        session.writer().lsub(&[MailboxAttribute::NoSelect], "");
+        return Done::plain();
+    }
+    let tree = load(session).await?;
+    // RFC 3501 §6.3.9: what % leaves out above a subscribed name is named, and marked.
+    let above = pattern.contains('%');
+    let mut writer = session.writer();
+    for (name, node) in tree.nodes.iter().filter(|(name, _)| list_match(&pattern, name)) {
+        if node.subscribed {
+            let attributes: &[MailboxAttribute] =
+                if node.state.is_none() { &[MailboxAttribute::NoSelect] } else { &[] };
+            writer.lsub(attributes, name);
+        } else if above && tree.any_below(name, |below| below.subscribed) {
+            writer.lsub(&[MailboxAttribute::NoSelect], name);
+        }
+    }
+    Done::plain()
+}
+
+/// All names that can be listed, in order.
+struct Tree {
+    nodes: BTreeMap<String, Node>,
+}
+
+#[derive(Default)]
+struct Node {
+    /// `None`: there is no such mailbox, but there are some below it, or it is subscribed to.
+    state: Option<pb::MailboxState>,
+    subscribed: bool,
+    /// A mailbox below it exists.
+    has_children: bool,
+}
+
+struct Line {
+    attributes: Vec<MailboxAttribute>,
+    child_info: &'static [&'static str],
+}
+
+impl Line {
+    fn write(&self, writer: &mut Writer<'_>, name: &str) {
+        let child_info = self.child_info;
+        writer.list(&ListLine { attributes: &self.attributes, name, child_info, old_name: None });
+    }
+}
+
+async fn load(session: &mut Session) -> Result<Tree, CmdError> {
+    let request = pb::ListRequest { grant: session.grant()? };
+    let reply = session.gateway.backends.mailbox.list(request).await?;
+    Ok(Tree::new(reply))
+}
+
+impl Tree {
+    fn new(reply: pb::ListReply) -> Self {
+        let mut tree = Self { nodes: BTreeMap::new() };
+        for state in reply.mailboxes {
+            for parent in parents(&state.name) {
+                tree.node(parent).has_children = true;
+            }
+            let node = tree.node(&state.name);
+            node.subscribed = state.subscribed;
+            node.state = Some(state);
+        }
+        for name in reply.ghost_subscriptions {
+            for parent in parents(&name) {
+                tree.node(parent);
+            }
+            tree.node(&name).subscribed = true;
+        }
+        tree
+    }
+
+    fn node(&mut self, name: &str) -> &mut Node {
+        self.nodes.entry(name.to_owned()).or_default()
+    }
+
+    /// RFC 9051 §6.3.9.1; `None`: not selected by the options.
+    fn line(&self, name: &str, node: &Node, list: &List) -> Option<Line> {
+        let selection = list.selection;
+        let selected = |node: &Node| {
+            (!selection.subscribed || node.subscribed)
+                && (!selection.special_use || node.state.as_ref().is_some_and(|state| state.special_use != 0))
+        };
+        // What exists only as a name above others is listed as that, and what is subscribed only if that is asked.
+        let listed = selected(node) && (selection.subscribed || node.state.is_some() || node.has_children);
+        let info_below = selection.recursive_match && self.any_below(name, selected);
+        if !listed && !info_below {
+            return None;
+        }
+        let mut attributes = Vec::new();
+        match &node.state {
+            None => attributes.extend([MailboxAttribute::NonExistent, MailboxAttribute::NoSelect]),
+            Some(state) => {
+                attributes.extend(SpecialUse::from_number(state.special_use).map(MailboxAttribute::Use));
+            }
+        }
+        attributes.push(match node.has_children {
+            true => MailboxAttribute::HasChildren,
+            false => MailboxAttribute::HasNoChildren,
+        });
+        if node.subscribed && (selection.subscribed || list.returns.subscribed) {
+            attributes.push(MailboxAttribute::Subscribed);
+        }
+        let child_info: &[&str] = match (info_below, selection.subscribed) {
+            (true, true) => &["SUBSCRIBED"],
+            (true, false) => &["SPECIAL-USE"],
+            (false, _) => &[],
+        };
+        Some(Line { attributes, child_info })
+    }
+
+    fn any_below(&self, name: &str, is: impl Fn(&Node) -> bool) -> bool {
+        let prefix = format!("{name}{HIERARCHY_SEPARATOR}");
+        self.nodes
+            .range(prefix.clone()..)
+            .take_while(|(below, _)| below.starts_with(&prefix))
+            .any(|(_, node)| is(node))
+    }
+}
+
+/// The names above a name, from the top.
+fn parents(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices(HIERARCHY_SEPARATOR).map(|(at, _)| &name[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(names: &[(&str, bool)], ghosts: &[&str]) -> Tree {
+        Tree::new(pb::ListReply {
+            mailboxes: names
+                .iter()
+                .map(|(name, subscribed)| pb::MailboxState {
+                    name: (*name).to_owned(),
+                    subscribed: *subscribed,
+                    ..Default::default()
+                })
+                .collect(),
+            ghost_subscriptions: ghosts.iter().map(|name| (*name).to_owned()).collect(),
+        })
+    }
+
+    fn listed(tree: &Tree, list: &List) -> Vec<String> {
+        let mut out = bytes::BytesMut::new();
+        for (name, node) in &tree.nodes {
+            if let Some(line) = tree.line(name, node, list) {
+                line.write(&mut Writer::new(&mut out), name);
+            }
+        }
+        String::from_utf8(out.to_vec()).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn missing_parents_are_named() {
+        let tree = tree(&[("INBOX", true), ("a/b/c", false)], &["gone/x"]);
+        assert_eq!(
+            listed(&tree, &List::default()),
+            [
+                "* LIST (\\HasNoChildren) \"/\" INBOX",
+                "* LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" a",
+                "* LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" a/b",
+                "* LIST (\\HasNoChildren) \"/\" a/b/c",
+            ]
+        );
+    }
+
+    #[test]
+    fn subscribed_names_need_no_mailbox() {
+        let tree = tree(&[("INBOX", true), ("a", false), ("a/b", true)], &["gone/x"]);
+        let mut list = List { extended: true, ..List::default() };
+        list.selection.subscribed = true;
+        assert_eq!(
+            listed(&tree, &list),
+            [
+                "* LIST (\\HasNoChildren \\Subscribed) \"/\" INBOX",
+                "* LIST (\\HasNoChildren \\Subscribed) \"/\" a/b",
+                "* LIST (\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) \"/\" gone/x",
+            ]
+        );
+        list.selection.recursive_match = true;
+        let lines = listed(&tree, &list);
+        assert!(
+            lines.contains(&"* LIST (\\HasChildren) \"/\" a (\"CHILDINFO\" (\"SUBSCRIBED\"))".to_owned()),
+            "{lines:?}"
+        );
+    }
+}

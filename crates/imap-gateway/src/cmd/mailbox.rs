@@ -1,0 +1,60 @@
+//! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+
+use imap_wire::Code;
+use mail_rpc::{Refusal, pb};
+use mail_types::{MailboxName, SpecialUse};
+
+use crate::error::{CmdError, CmdResult, Done, DoneCode};
+use crate::session::Session;
+
+/// RFC 9051 §6.3.4, RFC 6154 §3, RFC 8474 §4.1
+pub(crate) async fn create(session: &mut Session, name: &MailboxName, uses: &[SpecialUse]) -> CmdResult {
+    let special_use = match uses {
+        [] => 0,
+        [only] => *only as u32,
+        // RFC 6154 §3: uses that cannot be combined.
+        _ => return Err(CmdError::no(Code::UseAttr, "A mailbox can have one special use only")),
+    };
+    let request = pb::CreateRequest { grant: session.grant()?, name: name.as_str().to_owned(), special_use };
+    let reply = session.gateway.backends.mailbox.create(request).await.map_err(Refusal::from);
+    let state = reply.map_err(|refusal| match refusal {
+        Refusal::Declined(text) if special_use != 0 => CmdError::no(Code::UseAttr, text),
+        other => other.into(),
+    })?;
+    Done::with_code(DoneCode::MailboxId(format!("M{}", state.mailbox_id)))
+}
+
+/// RFC 9051 §6.3.5
+pub(crate) async fn delete(session: &mut Session, name: &MailboxName) -> CmdResult {
+    let request = pb::DeleteRequest { grant: session.grant()?, name: name.as_str().to_owned() };
+    session.gateway.backends.mailbox.delete(request).await?;
+    Done::plain()
+}
+
+/// RFC 9051 §6.3.6
+pub(crate) async fn rename(session: &mut Session, from: &MailboxName, to: &MailboxName) -> CmdResult {
+    let request = pb::RenameRequest {
+        grant: session.grant()?,
+        from: from.as_str().to_owned(),
+        to: to.as_str().to_owned(),
+    };
+    session.gateway.backends.mailbox.rename(request).await?;
+    Done::plain()
+}
+
+/// RFC 9051 §6.3.7
+pub(crate) async fn subscribe(session: &mut Session, name: &MailboxName) -> CmdResult {
+    set_subscribed(session, name, true).await
+}
+
+/// RFC 9051 §6.3.8
+pub(crate) async fn unsubscribe(session: &mut Session, name: &MailboxName) -> CmdResult {
+    set_subscribed(session, name, false).await
+}
+
+async fn set_subscribed(session: &mut Session, name: &MailboxName, subscribed: bool) -> CmdResult {
+    let request =
+        pb::SubscribeRequest { grant: session.grant()?, name: name.as_str().to_owned(), subscribed };
+    session.gateway.backends.mailbox.subscribe(request).await?;
+    Done::plain()
+}

@@ -1,0 +1,221 @@
+//! A search key made ready: what the view knows is decided here, the rest becomes conditions for storage.
+
+use imap_wire::{Date, Numbering, SearchKey, SequenceSet};
+use mail_rpc::pb::{self, condition::Is, text_match::Field};
+use mail_types::{FlagBits, ModSeq, UidSet};
+
+use crate::error::CmdError;
+use crate::view::{Message, View};
+
+/// What is known of a message and a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Truth {
+    Yes,
+    No,
+    /// Storage must be asked.
+    Unknown,
+}
+
+/// What a key's numbers mean.
+pub(super) struct Context<'a> {
+    pub(super) view: &'a View,
+    pub(super) saved: &'a UidSet,
+}
+
+/// A key without anything that needs the client's context.
+pub(super) struct Compiled {
+    node: Node,
+    /// To be sent to storage; [`Node::Condition`] counts them.
+    pub(super) conditions: Vec<pb::Condition>,
+    /// RFC 7162 §3.1.5: the reply has a MODSEQ.
+    pub(super) uses_modseq: bool,
+}
+
+enum Node {
+    Always(bool),
+    And(Vec<Node>),
+    Or(Box<Node>, Box<Node>),
+    Not(Box<Node>),
+    /// All of the flags are set, or not.
+    Flags(FlagBits, bool),
+    Recent,
+    Uids(UidSet),
+    /// At least this.
+    ModSeq(ModSeq),
+    Message(u64),
+    Condition(usize),
+}
+
+/// RFC 9051 §6.4.4: days since 1970 with no end.
+const FOREVER: i64 = i64::MAX;
+
+impl Compiled {
+    /// Depth is bounded by the parser.
+    ///
+    /// # Errors
+    /// BAD for sequence numbers that do not exist, and for keys that are not offered.
+    pub(super) fn new(key: &SearchKey, context: Context<'_>) -> Result<Self, CmdError> {
+        let mut compiled = Self { node: Node::Always(true), conditions: Vec::new(), uses_modseq: false };
+        compiled.node = compiled.node(key, &context)?;
+        Ok(compiled)
+    }
+
+    /// Does a message satisfy the key? `matches`: what storage found for each condition.
+    pub(super) fn judge(&self, view: &View, message: &Message, matches: Option<&[UidSet]>) -> Truth {
+        judge(&self.node, view, message, matches)
+    }
+
+    fn node(&mut self, key: &SearchKey, context: &Context<'_>) -> Result<Node, CmdError> {
+        use SearchKey as K;
+        Ok(match key {
+            K::All => Node::Always(true),
+            K::And(keys) => {
+                let nodes: Result<Vec<Node>, CmdError> =
+                    keys.iter().map(|key| self.node(key, context)).collect();
+                Node::And(nodes?)
+            }
+            K::Or(a, b) => Node::Or(Box::new(self.node(a, context)?), Box::new(self.node(b, context)?)),
+            K::Not(key) => Node::Not(Box::new(self.node(key, context)?)),
+            K::Fuzzy(key) => self.node(key, context)?,
+            K::Flag(flag, set) => Node::Flags(*flag, *set),
+            K::Keyword(keyword, set) => {
+                match context.view.snapshot().meta().keywords.find(keyword.as_str()) {
+                    Some(flag) => Node::Flags(flag, *set),
+                    // A keyword that no message has.
+                    None => Node::Always(!set),
+                }
+            }
+            K::Recent => Node::Recent,
+            K::New => Node::And(vec![Node::Recent, Node::Flags(FlagBits::SEEN, false)]),
+            K::Old => Node::Not(Box::new(Node::Recent)),
+            K::Sequence(set) => uids(context, Numbering::Sequence, set)?,
+            K::Uid(set) => uids(context, Numbering::Uid, set)?,
+            K::ModSeq { at_least, .. } => {
+                self.uses_modseq = true;
+                Node::ModSeq(*at_least)
+            }
+            K::SaveDateSupported => Node::Always(true),
+            K::EmailId(id) => Node::Message(id.strip_prefix('E').and_then(|id| id.parse().ok()).unwrap_or(0)),
+            K::ThreadId(_) | K::Filter(_) => return Err(CmdError::bad("This search key is not offered")),
+            _ => self.condition(key),
+        })
+    }
+
+    fn condition(&mut self, key: &SearchKey) -> Node {
+        let Some(is) = condition(key) else { return Node::Always(false) };
+        self.conditions.push(pb::Condition { is: Some(is) });
+        Node::Condition(self.conditions.len() - 1)
+    }
+}
+
+fn uids(context: &Context<'_>, by: Numbering, set: &SequenceSet) -> Result<Node, CmdError> {
+    let selection = context.view.select(by, set, context.saved)?;
+    Ok(Node::Uids(context.view.uids(&selection)))
+}
+
+fn condition(key: &SearchKey) -> Option<Is> {
+    use SearchKey as K;
+    let header = |name: &str, text: &str| {
+        Is::Text(pb::TextMatch {
+            field: Field::Header.into(),
+            header: name.to_owned(),
+            text: text.to_owned(),
+        })
+    };
+    let text = |field: Field, text: &str| {
+        Is::Text(pb::TextMatch { field: field.into(), header: String::new(), text: text.to_owned() })
+    };
+    Some(match key {
+        K::Bcc(text) => header("Bcc", text),
+        K::Cc(text) => header("Cc", text),
+        K::From(text) => header("From", text),
+        K::Subject(text) => header("Subject", text),
+        K::To(text) => header("To", text),
+        K::Header(name, text) => header(name, text),
+        K::Body(body) => text(Field::Body, body),
+        K::Text(any) => text(Field::Text, any),
+        K::Before(day) => Is::Received(before(day)),
+        K::On(day) => Is::Received(on(day)),
+        K::Since(day) => Is::Received(since(day)),
+        K::SentBefore(day) => Is::Sent(before(day)),
+        K::SentOn(day) => Is::Sent(on(day)),
+        K::SentSince(day) => Is::Sent(since(day)),
+        K::SavedBefore(day) => Is::Saved(before(day)),
+        K::SavedOn(day) => Is::Saved(on(day)),
+        K::SavedSince(day) => Is::Saved(since(day)),
+        K::Larger(size) => Is::Size(pb::SizeRange { min: size.checked_add(1)?, max: u64::MAX }),
+        K::Smaller(size) => Is::Size(pb::SizeRange { min: 0, max: size.checked_sub(1)? }),
+        // RFC 5032 §3: OLDER is at least so old, YOUNGER at most.
+        K::Older(seconds) => {
+            Is::ReceivedSeconds(pb::SecondRange { from: i64::MIN, to: now() - i64::from(*seconds) + 1 })
+        }
+        K::Younger(seconds) => {
+            Is::ReceivedSeconds(pb::SecondRange { from: now() - i64::from(*seconds), to: FOREVER })
+        }
+        _ => return None,
+    })
+}
+
+fn before(day: &Date) -> pb::DayRange {
+    pb::DayRange { from: i64::MIN, to: day.days_since_epoch().into() }
+}
+
+fn on(day: &Date) -> pb::DayRange {
+    let day = i64::from(day.days_since_epoch());
+    pb::DayRange { from: day, to: day + 1 }
+}
+
+fn since(day: &Date) -> pb::DayRange {
+    pb::DayRange { from: day.days_since_epoch().into(), to: FOREVER }
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}
+
+fn judge(node: &Node, view: &View, message: &Message, matches: Option<&[UidSet]>) -> Truth {
+    let entry = &message.entry;
+    match node {
+        Node::Always(truth) => Truth::from(*truth),
+        Node::And(nodes) => {
+            let mut all = Truth::Yes;
+            for node in nodes {
+                match judge(node, view, message, matches) {
+                    Truth::No => return Truth::No,
+                    Truth::Unknown => all = Truth::Unknown,
+                    Truth::Yes => {}
+                }
+            }
+            all
+        }
+        Node::Or(a, b) => match judge(a, view, message, matches) {
+            Truth::Yes => Truth::Yes,
+            Truth::No => judge(b, view, message, matches),
+            Truth::Unknown => match judge(b, view, message, matches) {
+                Truth::Yes => Truth::Yes,
+                Truth::No | Truth::Unknown => Truth::Unknown,
+            },
+        },
+        Node::Not(node) => match judge(node, view, message, matches) {
+            Truth::Yes => Truth::No,
+            Truth::No => Truth::Yes,
+            Truth::Unknown => Truth::Unknown,
+        },
+        Node::Flags(flags, set) => Truth::from(entry.flags.contains(*flags) == *set),
+        Node::Recent => Truth::from(view.is_recent(entry.uid)),
+        Node::Uids(uids) => Truth::from(uids.contains(entry.uid)),
+        Node::ModSeq(at_least) => Truth::from(entry.modseq >= *at_least),
+        Node::Message(id) => Truth::from(entry.message.get() == *id),
+        Node::Condition(index) => match matches.and_then(|matches| matches.get(*index)) {
+            Some(uids) => Truth::from(uids.contains(entry.uid)),
+            None => Truth::Unknown,
+        },
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(truth: bool) -> Self {
+        if truth { Self::Yes } else { Self::No }
+    }
+}

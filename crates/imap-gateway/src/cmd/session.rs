@@ -1,0 +1,85 @@
+//! CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, ENABLE, COMPRESS, NAMESPACE: about the session, not about mail.
+
+use imap_wire::{Code, Framer, Limits, Status, Tag};
+
+use crate::capability;
+use crate::error::{CmdError, CmdResult, Done};
+use crate::session::Session;
+use crate::state::{Enabled, State};
+use crate::sync::Expunges;
+
+/// RFC 9051 §6.1.1
+pub(crate) fn capability(session: &mut Session) -> CmdResult {
+    let names = capability::list(session);
+    session.writer().capability(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    Done::plain()
+}
+
+/// RFC 9051 §6.1.2
+pub(crate) async fn noop(session: &mut Session) -> CmdResult {
+    session.sync(Expunges::Announce).await?;
+    Done::plain()
+}
+
+/// RFC 9051 §6.1.3
+pub(crate) fn logout(session: &mut Session) -> CmdResult {
+    session.writer().untagged(Status::Bye, Code::None, "Logging out");
+    session.state = State::Logout;
+    Done::plain()
+}
+
+/// RFC 2971 §3.1. What the client says of itself is not kept: it may name people.
+pub(crate) fn id(session: &mut Session) -> CmdResult {
+    session.writer().id(&[("name", Some("Todoku"))]);
+    Done::plain()
+}
+
+/// RFC 9051 §6.2.2. Nothing from before the handshake is believed after it.
+pub(crate) async fn start_tls(session: &mut Session, tag: &Tag) -> CmdResult {
+    let Some(acceptor) = session.gateway.settings.tls.clone().filter(|_| session.may_start_tls()) else {
+        return Err(CmdError::bad("TLS is not offered"));
+    };
+    session.writer().ok(tag, "Begin TLS negotiation now");
+    session.connection.start_tls(&acceptor).await?;
+    session.framer = Framer::new(Limits::UNAUTHENTICATED);
+    session.enabled = Enabled::default();
+    Done::already_written()
+}
+
+/// RFC 5161 §3.1
+pub(crate) fn enable(session: &mut Session, names: &[String]) -> CmdResult {
+    let mut enabled = Vec::new();
+    for name in names {
+        match name.as_str() {
+            "CONDSTORE" => session.enabled.condstore = true,
+            // RFC 7162 §3.2.3: QRESYNC enables CONDSTORE.
+            "QRESYNC" => {
+                session.enabled.condstore = true;
+                session.enabled.qresync = true;
+            }
+            _ => continue,
+        }
+        enabled.push(name.as_str());
+    }
+    session.writer().enabled(&enabled);
+    Done::plain()
+}
+
+/// RFC 4978 §3
+pub(crate) async fn compress(session: &mut Session, tag: &Tag, mechanism: &str) -> CmdResult {
+    if mechanism != "DEFLATE" {
+        return Err(CmdError::bad("Only DEFLATE is offered"));
+    }
+    if session.connection.is_deflate() {
+        return Err(CmdError::no(Code::CompressionActive, "Compression is active already"));
+    }
+    session.writer().ok(tag, "DEFLATE active");
+    session.connection.start_deflate().await?;
+    Done::already_written()
+}
+
+/// RFC 9051 §6.3.10: the user's own mailboxes and nothing else.
+pub(crate) fn namespace(session: &mut Session) -> CmdResult {
+    session.writer().namespace(&[""], &[], &[]);
+    Done::plain()
+}

@@ -1,0 +1,235 @@
+//! What is derived of a message once and never changes, kept by account and message. May be emptied at any time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mail_rpc::{DEADLINE, Entry, MailboxClient, Refusal, pb, set_to_pb};
+use mail_types::{AccountId, MailboxId, MessageId, Uid, UidSet};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::time::timeout;
+
+use crate::error::CmdError;
+
+/// What a key and its place in the cache take, in bytes.
+const ENTRY_BYTES: usize = 128;
+/// What one message's data usually takes, in bytes: only a guess for the size of tables.
+const USUAL_BYTES: usize = 2048;
+
+/// Which data FETCH needs beside size, dates and thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) envelope: bool,
+    pub(crate) body: bool,
+    pub(crate) body_structure: bool,
+    pub(crate) parts: bool,
+    pub(crate) preview: bool,
+    /// SAVEDATE, which depends on the mailbox too.
+    pub(crate) saved_at: bool,
+}
+
+/// Whose mail, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) account: AccountId,
+    pub(crate) grant: Bytes,
+    pub(crate) mailbox: MailboxId,
+}
+
+/// Of one message; what was never asked for is `None`.
+#[derive(Debug, Clone)]
+pub(crate) struct MessageData {
+    /// RFC822.SIZE in octets.
+    pub(crate) size: u64,
+    /// Seconds since 1970 UTC.
+    pub(crate) received_at: i64,
+    pub(crate) thread_id: u64,
+    pub(crate) envelope: Option<Box<[u8]>>,
+    pub(crate) body: Option<Box<[u8]>>,
+    pub(crate) body_structure: Option<Box<[u8]>>,
+    pub(crate) parts: Option<Box<[u8]>>,
+    pub(crate) preview: Option<Box<str>>,
+    saved: Option<(MailboxId, Uid, i64)>,
+}
+
+/// Which octets of a message are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kept {
+    Header,
+    Whole,
+}
+
+type Key = (AccountId, MessageId);
+type ContentKey = (AccountId, MessageId, Kept);
+
+/// The caches.
+pub(crate) struct Derived {
+    data: Cache<Key, Arc<MessageData>, ByBytes>,
+    contents: Cache<ContentKey, Bytes, ByBytes>,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<Key, Arc<MessageData>> for ByBytes {
+    fn weight(&self, _: &Key, data: &Arc<MessageData>) -> u64 {
+        (data.weight() + ENTRY_BYTES) as u64
+    }
+}
+
+impl Weighter<ContentKey, Bytes> for ByBytes {
+    fn weight(&self, _: &ContentKey, content: &Bytes) -> u64 {
+        (content.len() + ENTRY_BYTES) as u64
+    }
+}
+
+impl Derived {
+    pub(crate) fn new(data_bytes: usize, content_bytes: usize) -> Self {
+        Self {
+            data: Cache::with_weighter(data_bytes / USUAL_BYTES + 16, data_bytes as u64, ByBytes),
+            contents: Cache::with_weighter(content_bytes / USUAL_BYTES + 16, content_bytes as u64, ByBytes),
+        }
+    }
+
+    /// The data of some messages, in their order; `None` for one that is gone. One call to storage for all that is missing.
+    ///
+    /// # Errors
+    /// As storage says; NOT_FOUND when the mailbox was deleted.
+    pub(crate) async fn load(
+        &self,
+        storage: &MailboxClient,
+        place: &Place,
+        entries: &[Entry],
+        wanted: Wanted,
+    ) -> Result<Vec<Option<Arc<MessageData>>>, CmdError> {
+        let mut found: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let data = self.data.get(&(place.account, entry.message))?;
+                data.has(wanted, place.mailbox, entry.uid).then_some(data)
+            })
+            .collect();
+        let missing: UidSet = entries
+            .iter()
+            .zip(&found)
+            .filter(|(_, found)| found.is_none())
+            .map(|(entry, _)| entry.uid)
+            .collect();
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let request = pb::FetchRequest {
+            grant: place.grant.clone(),
+            mailbox_id: place.mailbox.get(),
+            uids: set_to_pb(&missing),
+            envelope: wanted.envelope,
+            body: wanted.body,
+            body_structure: wanted.body_structure,
+            parts: wanted.parts,
+            preview: wanted.preview,
+        };
+        let of_selected = |status| CmdError::of_selected(Refusal::from(status));
+        let mut pages = storage.fetch(request).await.map_err(of_selected)?;
+        while let Some(page) = in_time(pages.message()).await.map_err(CmdError::of_selected)? {
+            for message in page.messages {
+                let Ok(at) = entries.binary_search_by_key(&message.uid, |entry| entry.uid.get()) else {
+                    continue;
+                };
+                let key = (place.account, entries[at].message);
+                let data = Arc::new(MessageData::new(
+                    message,
+                    wanted,
+                    (place.mailbox, entries[at].uid),
+                    self.data.get(&key),
+                ));
+                self.data.insert(key, Arc::clone(&data));
+                found[at] = Some(data);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Octets that are kept: those asked for, or all.
+    pub(crate) fn content(
+        &self,
+        account: AccountId,
+        message: MessageId,
+        kept: Kept,
+    ) -> Option<(Kept, Bytes)> {
+        if kept == Kept::Header
+            && let Some(header) = self.contents.get(&(account, message, Kept::Header))
+        {
+            return Some((Kept::Header, header));
+        }
+        self.contents.get(&(account, message, Kept::Whole)).map(|content| (Kept::Whole, content))
+    }
+
+    pub(crate) fn keep_content(&self, account: AccountId, message: MessageId, kept: Kept, content: Bytes) {
+        self.contents.insert((account, message, kept), content);
+    }
+}
+
+impl MessageData {
+    fn new(
+        message: pb::MessageData,
+        wanted: Wanted,
+        (mailbox, uid): (MailboxId, Uid),
+        held: Option<Arc<Self>>,
+    ) -> Self {
+        // Copied, since what came is a window into the whole page, which would be kept with it.
+        let copied = |wanted: bool, bytes: &Bytes| wanted.then(|| Box::from(&bytes[..]));
+        let held = held.as_deref();
+        Self {
+            size: message.size,
+            received_at: message.received_at,
+            thread_id: message.thread_id,
+            envelope: copied(wanted.envelope, &message.envelope)
+                .or_else(|| held.and_then(|held| held.envelope.clone())),
+            body: copied(wanted.body, &message.body).or_else(|| held.and_then(|held| held.body.clone())),
+            body_structure: copied(wanted.body_structure, &message.body_structure)
+                .or_else(|| held.and_then(|held| held.body_structure.clone())),
+            parts: copied(wanted.parts, &message.parts).or_else(|| held.and_then(|held| held.parts.clone())),
+            preview: wanted
+                .preview
+                .then(|| message.preview.into_boxed_str())
+                .or_else(|| held.and_then(|held| held.preview.clone())),
+            saved: Some((mailbox, uid, message.saved_at)),
+        }
+    }
+
+    fn has(&self, wanted: Wanted, mailbox: MailboxId, uid: Uid) -> bool {
+        (!wanted.envelope || self.envelope.is_some())
+            && (!wanted.body || self.body.is_some())
+            && (!wanted.body_structure || self.body_structure.is_some())
+            && (!wanted.parts || self.parts.is_some())
+            && (!wanted.preview || self.preview.is_some())
+            && (!wanted.saved_at || self.saved_at(mailbox, uid).is_some())
+    }
+
+    /// When it came into a mailbox, if that is known of this mailbox.
+    pub(crate) fn saved_at(&self, mailbox: MailboxId, uid: Uid) -> Option<i64> {
+        self.saved.filter(|saved| (saved.0, saved.1) == (mailbox, uid)).map(|saved| saved.2)
+    }
+
+    fn weight(&self) -> usize {
+        let blobs = [&self.envelope, &self.body, &self.body_structure, &self.parts];
+        blobs.iter().filter_map(|blob| blob.as_deref()).map(<[u8]>::len).sum::<usize>()
+            + self.preview.as_deref().map_or(0, str::len)
+            + size_of::<Self>()
+    }
+}
+
+/// The next piece of a stream of storage, within the time that a call may take.
+///
+/// # Errors
+/// What storage says, or [`Refusal::Unavailable`].
+pub(super) async fn in_time<T>(
+    next: impl Future<Output = Result<Option<T>, tonic::Status>>,
+) -> Result<Option<T>, Refusal> {
+    const LIMIT: Duration = DEADLINE;
+    match timeout(LIMIT, next).await {
+        Ok(next) => next.map_err(Refusal::from),
+        Err(_) => Err(Refusal::Unavailable("storage stopped in the middle of an answer".to_owned())),
+    }
+}

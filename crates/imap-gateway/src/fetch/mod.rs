@@ -1,0 +1,10 @@
+//! What FETCH needs beside the view: derived data and octets of messages, from the process's caches or from storage.
+
+mod content;
+mod derived;
+mod plan;
+mod send;
+
+pub(crate) use derived::{Derived, Place, Wanted};
+pub(crate) use plan::Plan;
+pub(crate) use send::{Missing, send_messages};

@@ -1,0 +1,45 @@
+//! Every limit of this crate: its unit, its reason, and what happens at it.
+
+use std::time::Duration;
+
+/// Commands in a row that are not understood before the session ends with BYE: whatever speaks there, it does not speak IMAP.
+pub(crate) const BAD_COMMANDS_MAX: u32 = 20;
+/// The same before login, where port scanners and HTTP clients come by.
+pub(crate) const BAD_COMMANDS_UNAUTHENTICATED_MAX: u32 = 5;
+/// Wrong passwords before the session ends with BYE. Auth limits guessing over sessions.
+pub(crate) const LOGIN_FAILURES_MAX: u32 = 5;
+/// What a wrong password costs in time, beside the hashing.
+pub(crate) const LOGIN_FAILURE_PAUSE: Duration = Duration::from_secs(1);
+/// Octets of one base64 line of AUTHENTICATE; PLAIN needs three short strings.
+pub(crate) const USER_NAME_BYTES_MAX: usize = 1024;
+
+/// Queued reply octets at which they are sent before more is made.
+pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
+/// Messages that FETCH looks up, asks storage for and writes at once: bounds what one command holds in memory.
+pub(crate) const FETCH_PAGE_MESSAGES: usize = 500;
+/// Largest message that is kept whole in memory and in the cache, in octets: nearly all mail without attachments.
+pub(crate) const SMALL_CONTENT_BYTES: u64 = 64 * 1024;
+/// Largest header that HEADER.FIELDS is picked from, in octets. A larger one is served as far as this.
+pub(crate) const HEADER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Largest part that is decoded for BINARY, in octets as stored.
+pub(crate) const BINARY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Octets of one chunk of an APPEND on its way to storage.
+pub(crate) const APPEND_CHUNK_BYTES: usize = 64 * 1024;
+/// Such chunks in flight, per APPEND.
+pub(crate) const APPEND_CHUNKS_IN_FLIGHT: usize = 4;
+/// Messages of one MULTIAPPEND.
+pub(crate) const APPEND_MESSAGES_MAX: usize = 1000;
+
+/// A selected mailbox that was not looked at for so long is looked at before a command is concluded, hint or not: clients may
+/// poll with UID FETCH alone (RFC 9051 §5.2).
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(5);
+/// Time between two re-checks of everything that idles while hints work, and while they do not.
+pub(crate) const RECHECK_EVERY: Duration = Duration::from_secs(20);
+pub(crate) const RECHECK_EVERY_WITHOUT_HINTS: Duration = Duration::from_secs(5);
+/// Mailboxes asked about in one call of the re-check.
+pub(crate) const RECHECK_BATCH: usize = 500;
+/// An idling client hears something at least this often (plus up to a quarter of it), so that routers keep the connection.
+pub(crate) const IDLE_KEEPALIVE: Duration = Duration::from_secs(110);
+/// A grant with less left than this is renewed before it is used, in seconds.
+pub(crate) const GRANT_MARGIN_SECONDS: i64 = 5 * 60;

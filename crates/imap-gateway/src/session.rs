@@ -1,0 +1,330 @@
+//! One client's session: reads a command, has it executed, writes its reply, and again.
+
+use std::sync::Arc;
+
+use imap_wire::{
+    Code, CommandBody, Frame, FrameError, FrameStep, Framer, Limits, ParseError, ParseOptions, Status, Tag,
+    Writer, parse,
+};
+use line_server::{Connection, ReadError};
+use mail_rpc::{Refusal, pb};
+use service_runtime::metrics;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::capability;
+use crate::cmd;
+use crate::error::{CmdError, CmdResult, Done, DoneCode};
+use crate::limits::{BAD_COMMANDS_MAX, BAD_COMMANDS_UNAUTHENTICATED_MAX, FLUSH_BYTES};
+use crate::server::{Gateway, PROTOCOL};
+use crate::state::{Enabled, Phase, Selected, State, User, describe};
+
+/// What one client's session holds. Small while it waits: buffers and the futures of commands exist only while they are at work.
+pub(crate) struct Session {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) connection: Connection,
+    pub(crate) framer: Framer,
+    pub(crate) state: State,
+    pub(crate) enabled: Enabled,
+    pub(crate) login_failures: u32,
+    bad_commands: u32,
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn run(gateway: Arc<Gateway>, connection: Connection) {
+    let mut session = Session {
+        gateway,
+        connection,
+        framer: Framer::new(Limits::UNAUTHENTICATED),
+        state: State::NotAuthenticated,
+        enabled: Enabled::default(),
+        login_failures: 0,
+        bad_commands: 0,
+    };
+    let end = session.serve().await;
+    Box::pin(session.end(end)).await;
+}
+
+/// Why a session ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// After LOGOUT, or after a BYE that is written already.
+    Finished,
+    /// BYE is to be said.
+    Bye(String),
+    /// The connection failed.
+    Disconnected(ReadError),
+}
+
+/// What follows a command.
+enum Next {
+    Command,
+    /// The client waits for news, which is a state rather than a command.
+    Idle(Tag),
+}
+
+impl From<ReadError> for End {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TimedOut => Self::Bye("Autologout: silent for too long".to_owned()),
+            other => Self::Disconnected(other),
+        }
+    }
+}
+
+impl From<std::io::Error> for End {
+    fn from(error: std::io::Error) -> Self {
+        Self::Disconnected(error.into())
+    }
+}
+
+impl From<End> for CmdError {
+    fn from(end: End) -> Self {
+        match end {
+            End::Bye(text) => Self::Bye(text.into()),
+            End::Disconnected(error) => Self::Disconnected(error),
+            End::Finished => Self::Bye("Logging out".into()),
+        }
+    }
+}
+
+impl Session {
+    async fn serve(&mut self) -> End {
+        let settings = &self.gateway.settings;
+        self.connection.set_deadline(Some(Instant::now() + settings.unauthenticated_timeout));
+        self.connection.set_read_timeout(settings.idle_timeout);
+        let capabilities = DoneCode::Capability(capability::list(self));
+        capabilities.with(|code| self.writer().untagged(Status::Ok, code, "Todoku ready"));
+        loop {
+            if let Err(end) = self.step().await {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for input, or does what came.
+    async fn step(&mut self) -> Result<(), End> {
+        match self.framer.next(self.connection.buffer()) {
+            FrameStep::NeedMore => {
+                self.connection.flush().await?;
+                self.fill().await?;
+            }
+            FrameStep::Continue => self.writer().continuation("OK"),
+            FrameStep::Command(frame) | FrameStep::LiteralStream(frame) => {
+                // On the heap, and gone when done: an idle session must not have room for the largest command.
+                if let Next::Idle(tag) = Box::pin(self.command(frame)).await? {
+                    cmd::idle::idle(self, &tag).await?;
+                }
+                if self.connection.queued() >= FLUSH_BYTES {
+                    self.connection.flush().await?;
+                }
+                if matches!(self.state, State::Logout) {
+                    return Err(End::Finished);
+                }
+            }
+            FrameStep::Error(error) => self.frame_error(&error)?,
+        }
+        Ok(())
+    }
+
+    /// More input, unless the server stops.
+    pub(crate) async fn fill(&mut self) -> Result<(), End> {
+        let shutdown = self.gateway.shutdown.clone();
+        tokio::select! {
+            biased;
+            filled = self.connection.fill() => { filled?; Ok(()) }
+            () = shutdown.wait() => Err(End::Bye("Server is shutting down".to_owned())),
+        }
+    }
+
+    async fn command(&mut self, frame: Frame) -> Result<Next, End> {
+        let has_open_literal = frame.open_literal().is_some();
+        let command = match parse(&frame, &ParseOptions::default()) {
+            Ok(command) => command,
+            Err(error) => {
+                if has_open_literal {
+                    self.framer.refuse_literal();
+                }
+                return self.parse_error(&error).map(|()| Next::Command);
+            }
+        };
+        drop(frame);
+        let (name, phase) = describe(&command.body);
+        if matches!(command.body, CommandBody::Idle) && self.state.allows(phase) {
+            return Ok(Next::Idle(command.tag));
+        }
+        let started = Instant::now();
+        let span = tracing::debug_span!("command", name, tag = command.tag.as_str());
+        let result = if self.state.allows(phase) {
+            self.execute(&command.tag, command.body).instrument(span).await
+        } else {
+            if has_open_literal {
+                self.framer.refuse_literal();
+            }
+            Err(CmdError::bad(match phase {
+                Phase::NotOffered => "Command not offered",
+                _ => "Command not allowed in this state",
+            }))
+        };
+        self.conclude(&command.tag, name, result, started).map(|()| Next::Command)
+    }
+
+    async fn execute(&mut self, tag: &Tag, body: CommandBody) -> CmdResult {
+        self.renew_grant().await?;
+        cmd::execute(self, tag, body).await
+    }
+
+    /// Writes the tagged reply.
+    pub(crate) fn conclude(
+        &mut self,
+        tag: &Tag,
+        name: &'static str,
+        result: CmdResult,
+        started: Instant,
+    ) -> Result<(), End> {
+        let outcome = match &result {
+            Ok(_) => "ok",
+            Err(CmdError::Bad(_)) => "bad",
+            Err(_) => "no",
+        };
+        metrics().command(PROTOCOL, name, outcome, started.elapsed());
+        if !matches!(result, Err(CmdError::Bad(_))) {
+            self.bad_commands = 0;
+        }
+        match result {
+            Ok(Done { written: true, .. }) => {}
+            Ok(done) => {
+                let text = done.text.unwrap_or("Completed");
+                done.code.with(|code| self.writer().tagged(tag, Status::Ok, code, text));
+            }
+            Err(CmdError::No(code, text)) => self.writer().no(tag, code, &text),
+            Err(CmdError::Bad(text)) => return self.bad(Some(tag), &text),
+            Err(CmdError::Bye(text)) => {
+                self.writer().untagged(Status::Bye, Code::None, &text);
+                self.writer().no(tag, Code::None, &text);
+                return Err(End::Finished);
+            }
+            Err(CmdError::Disconnected(error)) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Appends to the output buffer.
+    pub(crate) fn writer(&mut self) -> Writer<'_> {
+        Writer::new(self.connection.output())
+    }
+
+    fn bad(&mut self, tag: Option<&Tag>, text: &str) -> Result<(), End> {
+        self.writer().bad(tag, Code::None, text);
+        self.bad_commands += 1;
+        let max = match self.state {
+            State::NotAuthenticated => BAD_COMMANDS_UNAUTHENTICATED_MAX,
+            _ => BAD_COMMANDS_MAX,
+        };
+        if self.bad_commands >= max { Err(End::Bye("Too many bad commands".to_owned())) } else { Ok(()) }
+    }
+
+    pub(crate) fn frame_error(&mut self, error: &FrameError) -> Result<(), End> {
+        if error.is_fatal() {
+            return Err(End::Bye(error.to_string()));
+        }
+        metrics().command(PROTOCOL, "UNKNOWN", "bad", std::time::Duration::ZERO);
+        self.bad(error.tag.as_ref(), &error.to_string())
+    }
+
+    fn parse_error(&mut self, error: &ParseError) -> Result<(), End> {
+        use imap_wire::ParseErrorKind as Kind;
+        metrics().command(PROTOCOL, "UNKNOWN", "bad", std::time::Duration::ZERO);
+        let code = match error.kind {
+            Kind::BadCharset => Code::BadCharset(&["US-ASCII", "UTF-8"]),
+            Kind::UseAttr => Code::UseAttr,
+            _ => Code::Cannot,
+        };
+        if let Some(tag) = error.tag.as_ref().filter(|_| error.kind.is_refusal()) {
+            self.writer().no(tag, code, &error.to_string());
+            return Ok(());
+        }
+        self.bad(error.tag.as_ref(), &error.to_string())
+    }
+
+    /// Says goodbye, if that is still to be done, and closes.
+    async fn end(mut self, end: End) {
+        match end {
+            End::Finished => {}
+            End::Bye(text) => self.writer().untagged(Status::Bye, Code::None, &text),
+            End::Disconnected(error) => {
+                tracing::debug!(peer = %self.connection.peer(), %error, "A client is gone");
+                if !matches!(error, ReadError::Endless) {
+                    return;
+                }
+            }
+        }
+        self.connection.shutdown().await;
+    }
+
+    pub(crate) fn may_start_tls(&self) -> bool {
+        self.gateway.settings.tls.is_some() && !self.connection.is_tls()
+    }
+
+    /// RFC 9051 §6.2.3: no passwords in clear text, unless the operator wants it so.
+    pub(crate) fn may_login(&self) -> bool {
+        self.connection.is_tls() || self.gateway.settings.allow_clear_login
+    }
+
+    /// The user of a session that has logged in.
+    pub(crate) fn user(&self) -> Result<&User, CmdError> {
+        match &self.state {
+            State::Authenticated(user) | State::Selected(user, _) => Ok(user),
+            State::NotAuthenticated | State::Logout => Err(CmdError::bad("Not logged in")),
+        }
+    }
+
+    pub(crate) fn grant(&self) -> Result<bytes::Bytes, CmdError> {
+        Ok(self.user()?.grant.clone())
+    }
+
+    pub(crate) fn selected(&self) -> Result<&Selected, CmdError> {
+        match &self.state {
+            State::Selected(_, selected) => Ok(selected),
+            _ => Err(CmdError::bad("No mailbox is selected")),
+        }
+    }
+
+    pub(crate) fn selected_mut(&mut self) -> Result<&mut Selected, CmdError> {
+        match &mut self.state {
+            State::Selected(_, selected) => Ok(selected),
+            _ => Err(CmdError::bad("No mailbox is selected")),
+        }
+    }
+
+    /// Drops the selected mailbox.
+    pub(crate) fn unselect(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Logout) {
+            State::Selected(user, _) => State::Authenticated(user),
+            other => other,
+        };
+    }
+
+    /// A session that outlives its grant gets a new one, as long as auth says so.
+    pub(crate) async fn renew_grant(&mut self) -> Result<(), CmdError> {
+        let (State::Authenticated(user) | State::Selected(user, _)) = &mut self.state else { return Ok(()) };
+        if !user.needs_renewal() {
+            return Ok(());
+        }
+        match self.gateway.backends.auth.renew(pb::RenewRequest { grant: user.grant.clone() }).await {
+            Ok(login) if login.account_id == user.account.get() => {
+                *user = User::new(&login);
+                Ok(())
+            }
+            Ok(_) => Err(CmdError::internal("auth renewed a grant for another account")),
+            Err(status) => match Refusal::from(status) {
+                Refusal::Forbidden(_) | Refusal::Unauthenticated(_) => {
+                    Err(CmdError::Bye("This account was disabled".into()))
+                }
+                // Auth is away: the old grant does as long as it holds.
+                _ if user.grant_left() > 0 => Ok(()),
+                refusal => Err(refusal.into()),
+            },
+        }
+    }
+}

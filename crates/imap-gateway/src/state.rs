@@ -1,0 +1,199 @@
+//! The states of a session (RFC 9051 §3), each owning what it needs, and the one table of what is allowed where.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use imap_wire::{Code, CommandBody};
+use mail_rpc::pb;
+use mail_types::{AccountId, KeywordTable, MailboxId, UidSet};
+use mailbox_hints::{Subscription, Wake};
+use tokio::time::Instant;
+
+use crate::error::CmdError;
+use crate::limits::GRANT_MARGIN_SECONDS;
+use crate::view::View;
+
+pub(crate) enum State {
+    NotAuthenticated,
+    Authenticated(User),
+    Selected(User, Box<Selected>),
+    Logout,
+}
+
+/// Who has logged in, and auth's statement of it.
+#[derive(Clone)]
+pub(crate) struct User {
+    pub(crate) account: AccountId,
+    pub(crate) grant: Bytes,
+    expires_at: i64,
+}
+
+/// An open mailbox.
+pub(crate) struct Selected {
+    pub(crate) view: View,
+    pub(crate) access: Access,
+    /// How many of the mailbox's keywords the client has been told of with FLAGS.
+    pub(crate) keywords_told: usize,
+    /// The saved search result, `$` (RFC 5182).
+    pub(crate) saved: UidSet,
+    /// Wakes this session; none when hints are not at work.
+    pub(crate) subscription: Subscription,
+    /// When the database was asked for news last.
+    pub(crate) checked_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// EXAMINE
+    ReadOnly,
+    /// SELECT
+    ReadWrite,
+}
+
+/// What the client has asked for with ENABLE, or in other ways (RFC 7162 §3.1).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Enabled {
+    pub(crate) condstore: bool,
+    pub(crate) qresync: bool,
+}
+
+impl User {
+    pub(crate) fn new(login: &pb::Login) -> Self {
+        Self {
+            account: AccountId::new(login.account_id),
+            grant: login.grant.clone(),
+            expires_at: login.expires_at,
+        }
+    }
+
+    /// Seconds that the grant still holds.
+    pub(crate) fn grant_left(&self) -> i64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+        self.expires_at - now
+    }
+
+    pub(crate) fn needs_renewal(&self) -> bool {
+        self.grant_left() < GRANT_MARGIN_SECONDS
+    }
+}
+
+impl Access {
+    pub(crate) fn to_pb(self) -> i32 {
+        match self {
+            Self::ReadOnly => pb::Access::ReadOnly.into(),
+            Self::ReadWrite => pb::Access::ReadWrite.into(),
+        }
+    }
+}
+
+impl Selected {
+    pub(crate) fn mailbox(&self) -> MailboxId {
+        self.view.snapshot().meta().mailbox
+    }
+
+    pub(crate) fn keywords(&self) -> &Arc<KeywordTable> {
+        &self.view.snapshot().meta().keywords
+    }
+
+    /// Does a hint say that the mailbox has gone on since this client was told of it?
+    pub(crate) fn is_news(&self, wake: &Wake) -> bool {
+        match wake {
+            Wake::Resync => true,
+            Wake::Mailbox { mailbox, modseq } => {
+                *mailbox == self.mailbox() && *modseq > self.view.snapshot().meta().modseq
+            }
+        }
+    }
+
+    /// Changing messages needs SELECT.
+    pub(crate) fn demand_write(&self) -> Result<(), CmdError> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(CmdError::no(Code::ReadOnly, "The mailbox was opened with EXAMINE")),
+        }
+    }
+}
+
+/// In which states a command is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Any,
+    NotAuthenticated,
+    Authenticated,
+    Selected,
+    /// We know the syntax, and do not offer it.
+    NotOffered,
+}
+
+impl State {
+    pub(crate) fn allows(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Any => !matches!(self, Self::Logout),
+            Phase::NotAuthenticated => matches!(self, Self::NotAuthenticated),
+            Phase::Authenticated => matches!(self, Self::Authenticated(_) | Self::Selected(..)),
+            Phase::Selected => matches!(self, Self::Selected(..)),
+            Phase::NotOffered => false,
+        }
+    }
+}
+
+/// RFC 9051 §6: every command's name and states.
+pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
+    use CommandBody as C;
+    match body {
+        C::Capability => ("CAPABILITY", Phase::Any),
+        C::Noop => ("NOOP", Phase::Any),
+        C::Logout => ("LOGOUT", Phase::Any),
+        C::Id(_) => ("ID", Phase::Any),
+        C::StartTls => ("STARTTLS", Phase::NotAuthenticated),
+        C::Authenticate { .. } => ("AUTHENTICATE", Phase::NotAuthenticated),
+        C::Login { .. } => ("LOGIN", Phase::NotAuthenticated),
+        C::Enable(_) => ("ENABLE", Phase::Authenticated),
+        C::Select(_) => ("SELECT", Phase::Authenticated),
+        C::Examine(_) => ("EXAMINE", Phase::Authenticated),
+        C::Create { .. } => ("CREATE", Phase::Authenticated),
+        C::Delete(_) => ("DELETE", Phase::Authenticated),
+        C::Rename { .. } => ("RENAME", Phase::Authenticated),
+        C::Subscribe(_) => ("SUBSCRIBE", Phase::Authenticated),
+        C::Unsubscribe(_) => ("UNSUBSCRIBE", Phase::Authenticated),
+        C::List(_) => ("LIST", Phase::Authenticated),
+        C::Lsub(_) => ("LSUB", Phase::Authenticated),
+        C::Namespace => ("NAMESPACE", Phase::Authenticated),
+        C::Status { .. } => ("STATUS", Phase::Authenticated),
+        C::Append(_) => ("APPEND", Phase::Authenticated),
+        C::Idle => ("IDLE", Phase::Authenticated),
+        // RFC 4978 §3: in any state; before login it would only help attackers.
+        C::Compress(_) => ("COMPRESS", Phase::Authenticated),
+        C::GetQuota(_) => ("GETQUOTA", Phase::Authenticated),
+        C::GetQuotaRoot(_) => ("GETQUOTAROOT", Phase::Authenticated),
+        C::SetQuota { .. } => ("SETQUOTA", Phase::Authenticated),
+        C::Check => ("CHECK", Phase::Selected),
+        C::Close => ("CLOSE", Phase::Selected),
+        C::Unselect => ("UNSELECT", Phase::Selected),
+        C::Expunge(_) => ("EXPUNGE", Phase::Selected),
+        C::Search(search) if search.mailboxes.is_none() => ("SEARCH", Phase::Selected),
+        C::Fetch(_) => ("FETCH", Phase::Selected),
+        C::Store(_) => ("STORE", Phase::Selected),
+        C::Copy { .. } => ("COPY", Phase::Selected),
+        C::Move { .. } => ("MOVE", Phase::Selected),
+        C::Search(_)
+        | C::Replace(_)
+        | C::Language(_)
+        | C::Comparator(_)
+        | C::Unauthenticate
+        | C::SetAcl(_)
+        | C::DeleteAcl { .. }
+        | C::GetAcl(_)
+        | C::ListRights { .. }
+        | C::MyRights(_)
+        | C::GetMetadata(_)
+        | C::SetMetadata { .. }
+        | C::Notify(_)
+        | C::GenUrlAuth(_)
+        | C::ResetKey { .. }
+        | C::UrlFetch(_)
+        | C::Sort(_)
+        | C::Thread(_) => ("OTHER", Phase::NotOffered),
+    }
+}

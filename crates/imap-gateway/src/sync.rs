@@ -1,0 +1,273 @@
+//! The only thing that changes a [`View`](crate::view::View): takes a newer snapshot and tells the client what is different, in an
+//! order in which every line is true when it is read.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use futures_util::FutureExt;
+use imap_wire::{Code, FetchWriter, Numbering, PermanentFlags, Status, StoreAction, Writer};
+use mail_rpc::{Entry, Refusal, pb};
+use mail_types::{FlagBits, UidSet};
+use tokio::time::Instant;
+
+use crate::error::CmdError;
+use crate::limits::STALE_AFTER;
+use crate::session::Session;
+use crate::snapshot::Snapshot;
+use crate::state::{Access, Enabled, Selected, State};
+use crate::view::{Advance, View};
+
+/// May the client be told of expunged messages now?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expunges {
+    /// Yes.
+    Announce,
+    /// RFC 9051 §7.5.1: not while FETCH, STORE or SEARCH run, whose numbers would then mean something else.
+    Keep,
+}
+
+/// The client's own STORE, whose effect it may know already.
+#[derive(Debug)]
+pub(crate) struct OwnStore<'a> {
+    /// What was stored to.
+    pub(crate) uids: &'a UidSet,
+    pub(crate) by: Numbering,
+    pub(crate) action: StoreAction,
+    /// Its flags as bits of the new snapshot.
+    pub(crate) flags: FlagBits,
+    pub(crate) silent: bool,
+    /// UNCHANGEDSINCE was given: the new mod-sequence is part of the answer (RFC 7162 §3.1.3).
+    pub(crate) conditional: bool,
+}
+
+impl Session {
+    /// Asks the database what is new in the selected mailbox, and tells the client.
+    pub(crate) async fn sync(&mut self, expunges: Expunges) -> Result<(), CmdError> {
+        let State::Selected(user, selected) = &self.state else { return Ok(()) };
+        let known = self.newest()?;
+        let request = pb::ChangesRequest {
+            grant: user.grant.clone(),
+            known: Some(pb::Known {
+                mailbox_id: known.meta().mailbox.get(),
+                modseq: known.meta().modseq.get(),
+            }),
+            access: selected.access.to_pb(),
+        };
+        let reply = self.gateway.backends.mailbox.changes(request).await;
+        let reply = reply.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
+        self.take_reply(&known, &reply, expunges, None)
+    }
+
+    /// The snapshot that storage's next answer should be relative to.
+    pub(crate) fn newest(&self) -> Result<Arc<Snapshot>, CmdError> {
+        let (user, selected) = (self.user()?, self.selected()?);
+        let held = selected.view.snapshot();
+        let cached = self.gateway.mailboxes.latest(user.account, selected.mailbox());
+        let is_newer = |cached: &Arc<Snapshot>| {
+            cached.meta().modseq > held.meta().modseq
+                && cached.meta().uid_validity == held.meta().uid_validity
+        };
+        Ok(cached.filter(is_newer).unwrap_or_else(|| Arc::clone(held)))
+    }
+
+    /// Takes what storage answered relative to `known`, and tells the client.
+    pub(crate) fn take_reply(
+        &mut self,
+        known: &Arc<Snapshot>,
+        reply: &pb::SyncReply,
+        expunges: Expunges,
+        own: Option<OwnStore<'_>>,
+    ) -> Result<(), CmdError> {
+        let newer = Snapshot::from_reply(Some(known), reply)?;
+        let State::Selected(user, selected) = &mut self.state else { return Ok(()) };
+        self.gateway.mailboxes.keep(user.account, &newer);
+        if selected.access == Access::ReadWrite {
+            selected.view.add_recent(reply.recent_from, newer.meta().uid_next);
+        }
+        selected.checked_at = Instant::now();
+        announce(selected, self.enabled, self.connection.output(), newer, (expunges, own))
+    }
+
+    /// Before a command is concluded: is there news that it should bring? A hint says so, or it is long since we looked; clients
+    /// may poll with UID FETCH alone, and an expunge must not wait for the next NOOP.
+    pub(crate) async fn catch_up_if_stale(&mut self, expunges: Expunges) -> Result<(), CmdError> {
+        let State::Selected(_, selected) = &mut self.state else { return Ok(()) };
+        let mut stale = selected.checked_at.elapsed() >= STALE_AFTER;
+        while let Some(wake) = selected.subscription.changed().now_or_never() {
+            stale |= selected.is_news(&wake);
+        }
+        if stale { self.sync(expunges).await } else { Ok(()) }
+    }
+
+    /// Tells the client what a snapshot that another session brought has to say.
+    pub(crate) fn take_snapshot(&mut self, newer: Arc<Snapshot>, expunges: Expunges) -> Result<(), CmdError> {
+        let State::Selected(_, selected) = &mut self.state else { return Ok(()) };
+        announce(selected, self.enabled, self.connection.output(), newer, (expunges, None))
+    }
+}
+
+fn announce(
+    selected: &mut Selected,
+    enabled: Enabled,
+    out: &mut BytesMut,
+    newer: Arc<Snapshot>,
+    (expunges, own): (Expunges, Option<OwnStore<'_>>),
+) -> Result<(), CmdError> {
+    let held = selected.view.snapshot();
+    if newer.meta().uid_validity != held.meta().uid_validity {
+        return Err(CmdError::Bye("The mailbox was made anew".into()));
+    }
+    // An answer may be overtaken by another session's newer one: what was told stays told.
+    let newer = if newer.meta().modseq < held.meta().modseq { Arc::clone(held) } else { newer };
+    let advance = selected.view.advance(newer)?;
+    // 1. What is gone, before any number is used that depends on it.
+    if expunges == Expunges::Announce {
+        write_expunges(&mut selected.view, &mut selected.saved, enabled, out);
+    }
+    // 2. What is new, before any line speaks of it.
+    if advance.arrived > 0 {
+        write_exists(&selected.view, out);
+    }
+    // 3. Keywords, before a FETCH line uses them.
+    write_new_keywords(selected, out);
+    // 4. Flags.
+    write_flag_changes(&selected.view, enabled, out, &advance, own.as_ref());
+    Ok(())
+}
+
+fn write_expunges(view: &mut View, saved: &mut UidSet, enabled: Enabled, out: &mut BytesMut) {
+    if view.ghosts().is_empty() {
+        return;
+    }
+    let expunged = view.take_expunged();
+    let mut writer = Writer::new(out);
+    if enabled.qresync {
+        // RFC 7162 §3.2.10
+        writer.vanished(&expunged.uids);
+    } else {
+        expunged.numbers.iter().for_each(|number| writer.expunge(*number));
+    }
+    // RFC 5182 §2.1: expunged messages leave the saved result.
+    if !saved.is_empty() {
+        *saved = saved.difference(&expunged.uids);
+    }
+}
+
+pub(crate) fn write_exists(view: &View, out: &mut BytesMut) {
+    let mut writer = Writer::new(out);
+    writer.exists(view.len() as u32);
+    writer.recent(view.recent_count() as u32);
+}
+
+fn write_new_keywords(selected: &mut Selected, out: &mut BytesMut) {
+    if selected.keywords().len() > selected.keywords_told {
+        write_flags(selected, out);
+    }
+}
+
+/// FLAGS and PERMANENTFLAGS (RFC 9051 §7.3.5, §7.1).
+pub(crate) fn write_flags(selected: &mut Selected, out: &mut BytesMut) {
+    let keywords = Arc::clone(selected.keywords());
+    selected.keywords_told = keywords.len();
+    let system = FlagBits::SYSTEM.iter().fold(FlagBits::NONE, |all, (flag, _)| all.with(*flag));
+    let all = (0..keywords.len()).fold(system, |all, index| all.with(FlagBits::keyword(index)));
+    let permanent = match selected.access {
+        Access::ReadWrite => {
+            PermanentFlags { flags: all, keywords: &keywords, can_create: !keywords.is_full() }
+        }
+        Access::ReadOnly => PermanentFlags { flags: FlagBits::NONE, keywords: &keywords, can_create: false },
+    };
+    let mut writer = Writer::new(out);
+    writer.mailbox_flags(all, &keywords);
+    writer.untagged(Status::Ok, Code::PermanentFlags(permanent), "Flags that are kept");
+}
+
+fn write_flag_changes(
+    view: &View,
+    enabled: Enabled,
+    out: &mut BytesMut,
+    advance: &Advance,
+    own: Option<&OwnStore<'_>>,
+) {
+    let Some(own) = own else {
+        for change in &advance.changed {
+            let entry = view.snapshot().get(change.index);
+            write_flags_line(view, enabled, out, (change.index, &entry), None);
+        }
+        return;
+    };
+    // The client's own messages are answered changed or not, unless it asked for silence; all in ascending order.
+    let stored = view.select_uids(own.uids.ranges().iter().copied());
+    let mut changes = advance.changed.iter().peekable();
+    for index in stored.ranges().iter().cloned().flatten() {
+        while let Some(change) = changes.next_if(|change| change.index < index) {
+            let entry = view.snapshot().get(change.index);
+            write_flags_line(view, enabled, out, (change.index, &entry), None);
+        }
+        let change = changes.next_if(|change| change.index == index);
+        let entry = view.snapshot().get(index);
+        let expected = match (change, own.action) {
+            (None, _) => entry.flags,
+            (Some(_), StoreAction::Replace) => own.flags,
+            (Some(change), StoreAction::Add) => change.flags_before.with(own.flags),
+            (Some(change), StoreAction::Remove) => change.flags_before.without(own.flags),
+        };
+        // INV: .SILENT hides what the client did, never what others did.
+        if !own.silent || entry.flags != expected {
+            write_flags_line(view, enabled, out, (index, &entry), Some(own));
+        } else if enabled.condstore || own.conditional {
+            write_modseq_line(view, enabled, out, (index, &entry), own);
+        }
+    }
+    for change in changes {
+        let entry = view.snapshot().get(change.index);
+        write_flags_line(view, enabled, out, (change.index, &entry), None);
+    }
+}
+
+fn write_flags_line(
+    view: &View,
+    enabled: Enabled,
+    out: &mut BytesMut,
+    (index, entry): (usize, &Entry),
+    own: Option<&OwnStore<'_>>,
+) {
+    let mut writer = Writer::new(out);
+    let mut line = writer.fetch(view.number_of(index));
+    // RFC 9051 §6.4.9: replies to UID commands have the UID; RFC 7162 §3.2.4: with QRESYNC all have.
+    if enabled.qresync || own.is_some_and(|own| own.by == Numbering::Uid) {
+        line.uid(entry.uid);
+    }
+    if enabled.condstore || own.is_some_and(|own| own.conditional) {
+        line.mod_seq(entry.modseq);
+    }
+    flags(&mut line, view, entry);
+    line.end();
+}
+
+/// RFC 7162 §3.1.3: the mod-sequence is told even if the flags need not be.
+fn write_modseq_line(
+    view: &View,
+    enabled: Enabled,
+    out: &mut BytesMut,
+    (index, entry): (usize, &Entry),
+    own: &OwnStore<'_>,
+) {
+    let mut writer = Writer::new(out);
+    let mut line = writer.fetch(view.number_of(index));
+    if enabled.qresync || own.by == Numbering::Uid {
+        line.uid(entry.uid);
+    }
+    line.mod_seq(entry.modseq);
+    line.end();
+}
+
+/// `FLAGS (...)`, with \Recent where this session has it.
+pub(crate) fn flags(line: &mut FetchWriter<'_>, view: &View, entry: &Entry) {
+    let keywords = &view.snapshot().meta().keywords;
+    if view.is_recent(entry.uid) {
+        line.flags_recent(entry.flags, keywords);
+    } else {
+        line.flags(entry.flags, keywords);
+    }
+}
