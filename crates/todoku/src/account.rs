@@ -32,21 +32,20 @@ async fn dispatch(config: &Config, local: &Local, command: Account) -> Result<()
         }
         Account::List => list(local).await,
         Account::Passwd { address, password_stdin } => {
-            let account = find(local, &address).await?;
             let password = Password::get(password_stdin)?;
-            admin.set_password(account, &password.text).await?;
+            admin.set_password(&address, &password.text).await?;
             password.show(&address);
             Ok(())
         }
         Account::Quota { address, size, messages } => quota(local, &address, size, messages).await,
         Account::Alias { address, alias, remove } => self::alias(local, &address, alias, remove).await,
         Account::Disable { address } => {
-            admin.set_enabled(find(local, &address).await?, false).await?;
+            admin.disable(&address).await?;
             println!("{address} is disabled: no login, no mail; nothing was deleted");
             Ok(())
         }
         Account::Enable { address } => {
-            admin.set_enabled(find(local, &address).await?, true).await?;
+            admin.enable(&address).await?;
             println!("{address} is enabled");
             Ok(())
         }
@@ -56,8 +55,7 @@ async fn dispatch(config: &Config, local: &Local, command: Account) -> Result<()
 
 /// The account of an address.
 pub(crate) async fn find(local: &Local, address: &str) -> Result<AccountId> {
-    let found = local.auth.admin().find(address).await?;
-    found.with_context(|| format!("there is no account {address}; `todoku account list` shows those there are"))
+    Ok(local.auth.admin().find(address).await?.id)
 }
 
 async fn add(
@@ -68,15 +66,26 @@ async fn add(
     quota: Option<ByteSize>,
 ) -> Result<()> {
     let password = Password::get(password_stdin)?;
-    let account = local.auth.admin().account_add(address, &password.text).await?;
+    serve_domain(config, local, address).await?;
     let limit = quota.unwrap_or(config.quota.default_bytes).as_u64();
-    if let Err(error) = local.provision(account, limit).await {
-        // Half an account would refuse the next try with "exists already".
-        local.auth.admin().account_remove(account).await?;
-        return Err(error);
-    }
+    local.account_add(address, &password.text, limit).await?;
     println!("{address} is there, with its mailboxes");
     password.show(address);
+    Ok(())
+}
+
+/// An account of a new domain makes it one that mail is accepted for.
+async fn serve_domain(config: &Config, local: &Local, address: &str) -> Result<()> {
+    let admin = local.auth.admin();
+    let Some((_, domain)) = address.rsplit_once('@') else {
+        bail!("{address:?} is no address; write it as name@example.org");
+    };
+    let known = admin.domain_list().await?;
+    if config.domains.local.iter().chain(&known).any(|local| local.eq_ignore_ascii_case(domain)) {
+        return Ok(());
+    }
+    admin.domain_add(domain).await?;
+    println!("mail for {domain} is accepted from now on");
     Ok(())
 }
 
@@ -87,7 +96,8 @@ async fn list(local: &Local) -> Result<()> {
         let quota = get_quota(local, account.id).await?;
         let limit = if quota.limit_bytes == 0 { "-".to_owned() } else { ByteSize::bytes(quota.limit_bytes).to_string() };
         let state = if account.enabled { "" } else { "(disabled) " };
-        let aliases = admin.alias_list(account.id).await?.join(", ");
+        let aliases = admin.alias_list(&account.address).await?;
+        let aliases = aliases.into_iter().map(|alias| alias.address).collect::<Vec<_>>().join(", ");
         println!(
             "{:<40} {:>10} {:>12} {:>12}  {state}{aliases}",
             account.address,
@@ -128,20 +138,19 @@ async fn quota(local: &Local, address: &str, size: Option<ByteSize>, messages: O
 
 async fn alias(local: &Local, address: &str, alias: Option<String>, remove: bool) -> Result<()> {
     let admin = local.auth.admin();
-    let account = find(local, address).await?;
     match alias {
         None if remove => bail!("say which alias to remove"),
         None => {
-            for alias in admin.alias_list(account).await? {
-                println!("{alias}");
+            for alias in admin.alias_list(address).await? {
+                println!("{}", alias.address);
             }
         }
         Some(alias) if remove => {
-            admin.alias_remove(account, &alias).await?;
+            admin.alias_remove(address, &alias).await?;
             println!("{alias} no longer reaches {address}");
         }
         Some(alias) => {
-            admin.alias_add(account, &alias).await?;
+            admin.alias_add(address, &alias).await?;
             println!("{alias} reaches {address}");
         }
     }
@@ -162,10 +171,12 @@ async fn remove(local: &Local, address: &str, yes: bool) -> Result<()> {
             bail!("nothing was deleted");
         }
     }
-    // First the address, so that no mail comes in behind the broom.
-    local.auth.admin().account_remove(account).await?;
+    // Disabled first, so that no mail comes in behind the broom; the address last, so that a purge that failed can be repeated.
+    let admin = local.auth.admin();
+    admin.disable(address).await?;
     let grant = local.grant(account, Right::Admin);
     local.mailbox.purge(pb::PurgeRequest { grant }).await.map_err(Refusal::from)?;
+    admin.account_remove(address).await?;
     println!("{address} and its mail are gone");
     Ok(())
 }

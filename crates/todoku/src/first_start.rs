@@ -29,9 +29,9 @@ pub(crate) async fn account(config: &Config, local: &Local) -> Result<Option<Fir
     let domain = config.domains.local.first().map_or("localhost", String::as_str);
     let address = format!("{LOCAL_PART}@{domain}");
     let password = auth::generate_password();
-    let account = admin.account_add(&address, &password).await.context("cannot make the first account")?;
-    local.provision(account, config.quota.default_bytes.as_u64()).await?;
-    let message = welcome::message(&address, &jiff::Zoned::now());
+    let limit = config.quota.default_bytes.as_u64();
+    let account = local.account_add(&address, &password, limit).await.context("cannot make the first account")?;
+    let message = welcome::message(&address, jiff::Timestamp::now());
     let start = pb::AppendStart {
         grant: local.grant(account, Right::Own),
         mailbox: "INBOX".to_owned(),

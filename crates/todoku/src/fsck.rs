@@ -18,8 +18,11 @@ pub(crate) async fn run(config: &Config, address: Option<&str>) -> Result<()> {
     };
     let report = local.storage.fsck(account).await?;
     local.close().await;
-    print!("{report}");
-    if !report.is_clean() {
+    for finding in &report.findings {
+        println!("account {}: {}", finding.account, finding.what);
+    }
+    println!("{} messages compared with their hash, {} findings", report.messages, report.findings.len());
+    if !report.findings.is_empty() {
         bail!("the store breaks its own rules; keep a copy of the database and report what stands above");
     }
     Ok(())

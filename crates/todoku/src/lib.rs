@@ -31,6 +31,17 @@ pub async fn start_all(config: &Config, shutdown: &Shutdown) -> Result<Running> 
     all::start(config, shutdown).await
 }
 
+/// Makes an account with its mailboxes, as `todoku account add` does.
+///
+/// # Errors
+/// A bad or taken address, a domain that is not local, a password that is not taken.
+pub async fn account_add(config: &Config, address: &str, password: &str) -> Result<()> {
+    let local = local::Local::open(config, mailbox_hints::Hints::none()).await?;
+    local.account_add(address, password, config.quota.default_bytes.as_u64()).await?;
+    local.close().await;
+    Ok(())
+}
+
 /// What a process of its own runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {

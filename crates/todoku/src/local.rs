@@ -43,15 +43,25 @@ impl Local {
     }
 
     /// Makes the account's mailboxes and sets its quota.
-    pub(crate) async fn provision(&self, account: AccountId, limit_bytes: u64) -> Result<()> {
+    async fn provision(&self, account: AccountId, limit_bytes: u64) -> Result<()> {
         let grant = self.grant(account, Right::Admin);
         let request = pb::ProvisionRequest { grant, limit_bytes, limit_messages: 0 };
         self.mailbox.provision(request).await.map_err(Refusal::from).context("cannot make the mailboxes")?;
         Ok(())
     }
 
+    /// An account with its mailboxes: both, or neither.
+    pub(crate) async fn account_add(&self, address: &str, password: &str, limit_bytes: u64) -> Result<AccountId> {
+        let account = self.auth.admin().account_add(address, password).await?;
+        if let Err(error) = self.provision(account, limit_bytes).await {
+            // Half an account would refuse the next try with "exists already".
+            self.auth.admin().account_remove(address).await?;
+            return Err(error);
+        }
+        Ok(account)
+    }
+
     pub(crate) async fn close(self) {
-        self.auth.close().await;
         self.storage.close().await;
     }
 }
@@ -67,21 +77,18 @@ pub(crate) async fn open_storage(config: &Config, grant_key: GrantKey, hints: Hi
             .with_context(|| format!("[data] dir: cannot make {}", config.data.dir.display()))?;
     }
     let settings = StorageConfig {
-        database_url: config.database.url.expose().to_owned(),
         max_connections: config.database.max_connections,
-        grant_key,
-        hints,
         message_bytes_max: config.limits.message_size_max.as_u64(),
+        ..StorageConfig::new(config.database.url.expose(), grant_key, hints)
     };
     Storage::open(settings).await.context("cannot open the mail store; see [database] url")
 }
 
 pub(crate) async fn open_auth(config: &Config, grant_key: GrantKey) -> Result<AuthService> {
     let settings = AuthConfig {
-        database_url: config.database.url.expose().to_owned(),
         max_connections: config.database.max_connections,
-        grant_key,
         local_domains: config.domains.local.clone(),
+        ..AuthConfig::new(config.database.url.expose(), grant_key)
     };
     AuthService::open(settings).await.context("cannot open the accounts; see [database] url")
 }

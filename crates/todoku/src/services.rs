@@ -104,15 +104,9 @@ pub(crate) async fn start_http(
     let Some(listener) = wiring::bind("http.listen", &config.http.listen).await? else { return Ok(None) };
     let address = listener.local_addr()?;
     let stop = shutdown.clone();
-    let draining = readiness.clone();
+    // Not tracked: it answers "draining" until all that is tracked has ended.
     tokio::spawn(async move {
-        stop.wait().await;
-        draining.drain();
-    });
-    let stop = shutdown.clone();
-    // Not tracked: it answers "draining" until the process ends.
-    tokio::spawn(async move {
-        if let Err(error) = http::serve(listener, readiness, None, stop).await {
+        if let Err(error) = http::serve(listener, readiness, axum::Router::new(), stop).await {
             warn!(%error, "The health pages stopped");
         }
     });
@@ -194,13 +188,13 @@ pub(crate) async fn start_delivery(
     };
     let settings = delivery_gateway::Settings {
         hostname: config.smtp.hostname.clone(),
-        postmaster_domain: config.domains.local.first().cloned(),
-        tls: Some(backends.tls.acceptor()),
-        message_bytes_max: config.limits.message_size_max.as_u64(),
+        local_domains: config.domains.local.clone(),
+        message_size_max: config.limits.message_size_max.as_u64(),
         recipients_max: config.limits.recipients_max,
-        memory: backends.memory.clone(),
+        tls: Some(backends.tls.acceptor()),
         limits: limits(config),
         proxy_trusted: wiring::proxy_trusted(config)?,
+        memory: backends.memory.clone(),
     };
     let services = delivery_gateway::Backends { auth: backends.auth.clone(), mailbox: backends.mailbox.clone() };
     let listeners = delivery_gateway::Listeners { lmtp, smtp };

@@ -3,11 +3,11 @@
 use base64::Engine;
 
 /// The mail, addressed to `address`. Its subject and body are base64, so every path and every client can carry it.
-pub(crate) fn message(address: &str, now: &jiff::Zoned) -> Vec<u8> {
+pub(crate) fn message(address: &str, now: jiff::Timestamp) -> Vec<u8> {
     let subject = encoded_word("Todoku へようこそ / Welcome to Todoku");
     let from = encoded_word("届く Todoku");
-    let date = jiff::fmt::rfc2822::to_string(now).unwrap_or_default();
-    let id = now.timestamp().as_nanosecond();
+    let date = jiff::fmt::rfc2822::to_string(&now.to_zoned_datetime(jiff::tz::TimeZone::UTC)).unwrap_or_default();
+    let id = now.as_nanosecond();
     let body = base64_lines(&body(address));
     format!(
         "From: {from} <postmaster@localhost>\r\n\
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_welcome_mail_is_seven_bit_and_readable() {
-        let mail = message("me@localhost", &jiff::Zoned::now());
+        let mail = message("me@localhost", jiff::Timestamp::now());
         assert!(mail.is_ascii());
         assert!(mail.split(|b| *b == b'\n').all(|line| line.len() <= 78));
         let derived = mail_message::derive(&mail);

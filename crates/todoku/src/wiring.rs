@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use line_server::{Cidr, TlsConfig};
 use mail_rpc::{GrantKey, MutualTls, Transport};
 use mailbox_hints::Hints;
-use service_runtime::{Config, Shutdown};
+use service_runtime::{Config, Shutdown, net};
 use tokio::net::TcpListener;
 
 /// A random secret for things that live as long as this process.
@@ -46,17 +46,13 @@ pub(crate) fn hints(config: &Config, fallback: Hints) -> Result<Hints> {
 
 /// A listener on the address of `key`; `None` if it is switched off.
 pub(crate) async fn bind(key: &str, listen: &str) -> Result<Option<TcpListener>> {
-    if listen.is_empty() {
-        return Ok(None);
-    }
-    let listener = TcpListener::bind(listen).await.with_context(|| {
+    net::bind(key, listen).await.with_context(|| {
         let variable = key.to_uppercase().replace('.', "__");
         format!(
-            "cannot listen on {listen} ({key}); if something else uses that port, choose another with \
-             TODOKU__{variable}=HOST:PORT, or switch it off with TODOKU__{variable}="
+            "if something else uses that port, choose another with TODOKU__{variable}=HOST:PORT, or switch it off with \
+             TODOKU__{variable}="
         )
-    })?;
-    Ok(Some(listener))
+    })
 }
 
 pub(crate) fn address(listener: Option<&TcpListener>) -> Option<SocketAddr> {

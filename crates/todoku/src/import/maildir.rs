@@ -53,7 +53,7 @@ fn is_maildir(dir: &Path) -> bool {
 
 /// A name that is no modified UTF-7 is taken as it is.
 fn decode_level(level: &str) -> String {
-    imap_wire::utf7::decode(level).unwrap_or_else(|_| level.to_owned())
+    imap_wire::utf7::decode(level.as_bytes()).unwrap_or_else(|_| level.to_owned())
 }
 
 /// The mails of one Maildir, oldest delivery first.
