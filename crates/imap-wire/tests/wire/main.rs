@@ -10,3 +10,4 @@ mod framing;
 mod hostile;
 mod replies;
 mod replies_back;
+mod searches;
