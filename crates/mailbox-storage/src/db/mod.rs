@@ -1,0 +1,183 @@
+//! The one narrow door to the database: batch operations, each one transaction. No domain rules on the other side of it.
+
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+mod types;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Uid, UidSet};
+
+use crate::error::{DbError, DbResult};
+use crate::tree::{Tree, TreeChange};
+pub(crate) use types::*;
+
+/// The pure function that decides what becomes of an account's mailboxes.
+pub(crate) type TreePlan = Arc<dyn Fn(&Tree) -> Result<Vec<TreeChange>, mail_rpc::Refusal> + Send + Sync>;
+
+/// What both databases can do. Every method that writes locks the mailbox rows by ascending id before it takes a number,
+/// then the account's row, and commits before it returns.
+#[async_trait]
+pub(crate) trait Db: Send + Sync + 'static {
+    /// Brings the schema up to date.
+    async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError>;
+    /// Fails when no query can be answered.
+    async fn ready(&self) -> DbResult<()>;
+    /// Waits for what runs and closes all connections.
+    async fn close(&self);
+    /// How many groups of insertions may run at once.
+    fn insert_lanes(&self) -> usize;
+
+    // ---- the account ----
+
+    /// Makes the account's row if there is none.
+    async fn account_create(&self, account: AccountId, limits: Limits, now: i64) -> DbResult<()>;
+    /// Removes every row of the account.
+    async fn account_purge(&self, account: AccountId) -> DbResult<()>;
+    /// `None`: no such account.
+    async fn quota(&self, account: AccountId) -> DbResult<Option<Quota>>;
+    /// `None`: no such account.
+    async fn quota_limit(&self, account: AccountId, limits: Limits) -> DbResult<Option<Quota>>;
+
+    // ---- mailboxes ----
+
+    /// All mailboxes, ordered by name. `None`: no such account.
+    async fn tree(&self, account: AccountId) -> DbResult<Option<Tree>>;
+    /// Locks all mailboxes, lets `plan` decide, applies it. `None`: no such account.
+    async fn tree_change(&self, account: AccountId, plan: TreePlan) -> DbResult<Option<Vec<TreeChange>>>;
+    /// One mailbox's row.
+    async fn mailbox(&self, account: AccountId, which: Which<'_>) -> DbResult<Option<MailboxRow>>;
+    /// Replaces the keyword table if it still is `old`. Tells whether it was.
+    async fn mailbox_keywords(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        old: &str,
+        new: &str,
+    ) -> DbResult<bool>;
+
+    // ---- reading ----
+
+    /// A mailbox's row and, of the same moment, what changed since `since`, or everything if `since` does not hold for it.
+    async fn sync(
+        &self,
+        account: AccountId,
+        which: Which<'_>,
+        since: Option<Since>,
+    ) -> DbResult<Option<SyncRows>>;
+    /// Sets `recent_from` to `until` unless it is there already. The first UID that the caller alone is told is recent.
+    async fn claim_recent(&self, account: AccountId, mailbox: MailboxId, until: i64)
+    -> DbResult<Option<i64>>;
+    /// UIDs expunged after a mod-sequence, and the floor. `None`: no such mailbox.
+    async fn vanished(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: i64,
+    ) -> DbResult<Option<(i64, UidSet)>>;
+    /// Highest mod-sequences in the order asked; 0 for what is not there.
+    async fn modseqs(&self, watches: &[(AccountId, MailboxId)]) -> DbResult<Vec<i64>>;
+    /// INBOX's row, UIDs and sizes of one moment.
+    async fn maildrop(&self, account: AccountId) -> DbResult<Option<(MailboxRow, Vec<u32>, Vec<u64>)>>;
+    /// At most `limit` messages of `uids`, ascending.
+    async fn fetch(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        columns: Columns,
+        limit: i64,
+    ) -> DbResult<Vec<MessageRow>>;
+    /// Where the content of messages is; what does not exist is left out.
+    async fn content_find(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> DbResult<Vec<(Uid, MessageId, u64)>>;
+    /// Chunks `first..=last` of each message named, in that order.
+    async fn content_read(
+        &self,
+        account: AccountId,
+        wanted: &[(MessageId, u32, u32)],
+    ) -> DbResult<Vec<ChunkRow>>;
+    /// UIDs whose column lies in `from..to`.
+    async fn search_column(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        test: ColumnTest,
+    ) -> DbResult<UidSet>;
+    /// At most `limit` compressed search texts of `uids`, ascending.
+    async fn search_texts(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        limit: i64,
+    ) -> DbResult<Vec<(Uid, Vec<u8>)>>;
+
+    /// All flags that any of these messages has.
+    async fn flags_used(&self, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> DbResult<FlagBits>;
+
+    // ---- writing ----
+
+    /// Several insertions in one transaction, one outcome each.
+    async fn insert(&self, items: Vec<Arc<InsertItem>>) -> DbResult<Vec<Inserted>>;
+    /// A message id for content that is written before its message; the sweep removes it if the message never comes.
+    async fn stage(&self, account: AccountId, now: i64) -> DbResult<Option<MessageId>>;
+    /// Writes chunks of a staged message.
+    async fn stage_chunks(&self, account: AccountId, message: MessageId, chunks: Vec<Chunk>) -> DbResult<()>;
+    /// Forgets delivery keys.
+    async fn confirm(&self, keys: Vec<(AccountId, Vec<u8>)>) -> DbResult<()>;
+    /// Changes flags where they differ. `None`: no such mailbox.
+    async fn store_flags(&self, request: StoreFlags) -> DbResult<Option<FlagsStored>>;
+    /// Removes messages and leaves tombstones. `None`: no such mailbox.
+    async fn expunge(&self, request: Expunge) -> DbResult<Option<Written>>;
+    /// Copies or moves.
+    async fn copy(&self, request: Copy) -> DbResult<CopyOutcome>;
+
+    // ---- upkeep ----
+
+    /// Removes up to `limit` messages without references queued before `before`; how many queue entries it looked at.
+    async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64>;
+    /// Removes delivery keys made before `before`.
+    async fn sweep_keys(&self, before: i64) -> DbResult<u64>;
+    /// Keeps the newest `kept` tombstones of each mailbox and raises the floor accordingly.
+    async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64>;
+    /// Messages after (account, id) with their hashes, in that order; `only` 0: of all accounts.
+    async fn hashes(
+        &self,
+        only: i64,
+        after: (i64, i64),
+        limit: i64,
+    ) -> DbResult<Vec<(AccountId, MessageId, Vec<u8>)>>;
+    /// Runs one audit query that names what is wrong: (account, what) per row, `account` 0 for all.
+    async fn audit(&self, query: &'static str, account: i64) -> DbResult<Vec<(i64, String)>>;
+}
+
+/// A database by its URL.
+pub(crate) async fn open(url: &str, max_connections: u32) -> Result<Arc<dyn Db>, crate::StorageError> {
+    if url.starts_with("sqlite:") {
+        Ok(Arc::new(sqlite::Sqlite::open(url, max_connections).await?))
+    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        Err(crate::StorageError::UnknownDatabase)
+    } else {
+        Err(crate::StorageError::UnknownDatabase)
+    }
+}
+
+/// The message of a number that cannot be: the row was damaged.
+pub(crate) fn damaged(what: impl std::fmt::Display) -> DbError {
+    DbError::Damaged(what.to_string())
+}
+
+/// Messages after ($2, $3) and their hashes.
+pub(crate) const HASHES: &str = "SELECT account_id, id, content_hash FROM message
+    WHERE ($1 = 0 OR account_id = $1) AND (account_id, id) > ($2, $3) ORDER BY account_id, id LIMIT $4";
+
+pub(crate) fn hash_row(account: i64, id: i64, hash: Vec<u8>) -> DbResult<(AccountId, MessageId, Vec<u8>)> {
+    Ok((AccountId::try_from(account).map_err(damaged)?, MessageId::try_from(id).map_err(damaged)?, hash))
+}

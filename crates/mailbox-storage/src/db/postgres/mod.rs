@@ -1,0 +1,3 @@
+//! PostgreSQL
+use crate::StorageError;
+pub(crate) struct Postgres;

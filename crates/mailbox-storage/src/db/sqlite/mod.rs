@@ -1,0 +1,360 @@
+//! SQLite: readers on a small pool, every write through one task on one connection, so that they share commits.
+
+mod insert;
+mod read;
+mod tree;
+mod upkeep;
+mod write;
+mod writer;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mail_rpc::Entry;
+use mail_types::{AccountId, FlagBits, MailboxId, MessageId, ModSeq, Uid, UidSet};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Row};
+
+use super::*;
+use crate::StorageError;
+use writer::{Haste, Writer};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+/// The account commands write from another process; a delivery has this long until its sender is told to come back.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Address space that reads may map instead of copying pages.
+const MMAP_BYTES: &str = "1073741824";
+/// Page cache of one connection, in KiB (negative: KiB, not pages).
+const CACHE_KIB: &str = "-16384";
+
+pub(crate) struct Sqlite {
+    pool: SqlitePool,
+    writer: Writer,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
+        let options = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit that was acknowledged survives a power failure.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("mmap_size", MMAP_BYTES)
+            .pragma("cache_size", CACHE_KIB)
+            .pragma("temp_store", "memory")
+            .statement_cache_capacity(256)
+            .row_buffer_size(256)
+            .disable_statement_logging();
+        let writer = Writer::start(options.connect().await?);
+        // Read-only in effect, not by flag: a read-only connection could not create the WAL index of a fresh file.
+        let pool = SqlitePoolOptions::new()
+            .max_connections(max_connections.max(1))
+            .test_before_acquire(false)
+            .connect_with(options.pragma("query_only", "on"))
+            .await?;
+        Ok(Self { pool, writer })
+    }
+}
+
+#[async_trait]
+impl Db for Sqlite {
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        let mut migrator = Migrator { ..Migrator::DEFAULT };
+        migrator.migrations = MIGRATIONS.migrations.clone();
+        migrator.dangerous_set_table_name(crate::MIGRATIONS_TABLE);
+        self.writer.migrate(migrator).await
+    }
+    async fn ready(&self) -> DbResult<()> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+    async fn close(&self) {
+        self.writer.stop().await;
+        self.pool.close().await;
+    }
+    fn insert_lanes(&self) -> usize {
+        1
+    }
+
+    async fn account_create(&self, account: AccountId, limits: Limits, now: i64) -> DbResult<()> {
+        self.writer.run(Haste::Now, move |c| Box::pin(write::account_create(c, account, limits, now))).await
+    }
+    async fn account_purge(&self, account: AccountId) -> DbResult<()> {
+        self.writer.run(Haste::Now, move |c| Box::pin(write::account_purge(c, account))).await
+    }
+    async fn quota(&self, account: AccountId) -> DbResult<Option<Quota>> {
+        read::quota(&self.pool, account).await
+    }
+    async fn quota_limit(&self, account: AccountId, limits: Limits) -> DbResult<Option<Quota>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(write::quota_limit(c, account, limits))).await
+    }
+
+    async fn tree(&self, account: AccountId) -> DbResult<Option<Tree>> {
+        tree::load(&mut *self.pool.begin().await?, account).await
+    }
+    async fn tree_change(&self, account: AccountId, plan: TreePlan) -> DbResult<Option<Vec<TreeChange>>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(tree::change(c, account, plan))).await
+    }
+    async fn mailbox(&self, account: AccountId, which: Which<'_>) -> DbResult<Option<MailboxRow>> {
+        read::mailbox(&mut *self.pool.acquire().await?, account, which).await
+    }
+    async fn mailbox_keywords(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        old: &str,
+        new: &str,
+    ) -> DbResult<bool> {
+        let (old, new) = (old.to_owned(), new.to_owned());
+        self.writer
+            .run(Haste::Now, move |c| Box::pin(write::mailbox_keywords(c, account, mailbox, old, new)))
+            .await
+    }
+
+    async fn sync(
+        &self,
+        account: AccountId,
+        which: Which<'_>,
+        since: Option<Since>,
+    ) -> DbResult<Option<SyncRows>> {
+        read::sync(&self.pool, account, which, since).await
+    }
+    async fn claim_recent(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        until: i64,
+    ) -> DbResult<Option<i64>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(write::claim_recent(c, account, mailbox, until))).await
+    }
+    async fn vanished(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: i64,
+    ) -> DbResult<Option<(i64, UidSet)>> {
+        read::vanished(&self.pool, account, mailbox, since).await
+    }
+    async fn modseqs(&self, watches: &[(AccountId, MailboxId)]) -> DbResult<Vec<i64>> {
+        read::modseqs(&self.pool, watches).await
+    }
+    async fn maildrop(&self, account: AccountId) -> DbResult<Option<(MailboxRow, Vec<u32>, Vec<u64>)>> {
+        read::maildrop(&self.pool, account).await
+    }
+    async fn fetch(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        columns: Columns,
+        limit: i64,
+    ) -> DbResult<Vec<MessageRow>> {
+        read::fetch(&self.pool, (account, mailbox, uids), columns, limit).await
+    }
+    async fn content_find(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> DbResult<Vec<(Uid, MessageId, u64)>> {
+        read::content_find(&self.pool, account, mailbox, uids).await
+    }
+    async fn content_read(
+        &self,
+        account: AccountId,
+        wanted: &[(MessageId, u32, u32)],
+    ) -> DbResult<Vec<ChunkRow>> {
+        read::content_read(&self.pool, account, wanted).await
+    }
+    async fn search_column(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        test: ColumnTest,
+    ) -> DbResult<UidSet> {
+        read::search_column(&self.pool, account, mailbox, uids, test).await
+    }
+    async fn search_texts(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        limit: i64,
+    ) -> DbResult<Vec<(Uid, Vec<u8>)>> {
+        read::search_texts(&self.pool, account, mailbox, uids, limit).await
+    }
+
+    async fn flags_used(&self, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> DbResult<FlagBits> {
+        read::flags_used(&self.pool, account, mailbox, uids).await
+    }
+
+    async fn insert(&self, items: Vec<Arc<InsertItem>>) -> DbResult<Vec<Inserted>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(insert::insert(c, items))).await
+    }
+    async fn stage(&self, account: AccountId, now: i64) -> DbResult<Option<MessageId>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(insert::stage(c, account, now))).await
+    }
+    async fn stage_chunks(&self, account: AccountId, message: MessageId, chunks: Vec<Chunk>) -> DbResult<()> {
+        self.writer
+            .run(Haste::Now, move |c| {
+                Box::pin(async move { insert::chunks(c, account.as_i64(), message.as_i64(), &chunks).await })
+            })
+            .await
+    }
+    async fn confirm(&self, keys: Vec<(AccountId, Vec<u8>)>) -> DbResult<()> {
+        self.writer.run(Haste::Later, move |c| Box::pin(write::confirm(c, keys))).await
+    }
+    async fn store_flags(&self, request: StoreFlags) -> DbResult<Option<FlagsStored>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(write::store_flags(c, request))).await
+    }
+    async fn expunge(&self, request: Expunge) -> DbResult<Option<Written>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(write::expunge(c, request))).await
+    }
+    async fn copy(&self, request: Copy) -> DbResult<CopyOutcome> {
+        self.writer.run(Haste::Now, move |c| Box::pin(write::copy(c, request))).await
+    }
+
+    async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {
+        self.writer.run(Haste::Later, move |c| Box::pin(upkeep::garbage(c, before, limit))).await
+    }
+    async fn sweep_keys(&self, before: i64) -> DbResult<u64> {
+        self.writer.run(Haste::Later, move |c| Box::pin(upkeep::keys(c, before))).await
+    }
+    async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64> {
+        self.writer.run(Haste::Later, move |c| Box::pin(upkeep::tombstones(c, kept))).await
+    }
+    async fn hashes(
+        &self,
+        only: i64,
+        after: (i64, i64),
+        limit: i64,
+    ) -> DbResult<Vec<(AccountId, MessageId, Vec<u8>)>> {
+        let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(HASHES)
+            .bind(only)
+            .bind(after.0)
+            .bind(after.1)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(|(account, id, hash)| hash_row(account, id, hash)).collect()
+    }
+    async fn audit(&self, query: &'static str, account: i64) -> DbResult<Vec<(i64, String)>> {
+        Ok(sqlx::query_as(query).bind(account).fetch_all(&self.pool).await?)
+    }
+}
+
+/// The columns of `mailbox`, called `m` in the query.
+const MAILBOX_COLUMNS: &str = "m.id, m.name, m.uidvalidity, m.uidnext, m.highest_modseq, m.tombstone_floor, \
+     m.special_use, m.subscribed, m.keywords, m.messages, m.unseen, m.deleted, m.bytes, m.recent, m.recent_from";
+/// How many they are.
+const MAILBOX_COLUMNS_LEN: usize = 15;
+
+/// The mailbox whose columns begin at `at`.
+fn mailbox_row(row: &SqliteRow, at: usize) -> DbResult<MailboxRow> {
+    Ok(MailboxRow {
+        id: mailbox_id(row.try_get(at)?)?,
+        name: row.try_get(at + 1)?,
+        uidvalidity: row.try_get(at + 2)?,
+        uidnext: row.try_get(at + 3)?,
+        highest_modseq: row.try_get(at + 4)?,
+        tombstone_floor: row.try_get(at + 5)?,
+        special_use: row.try_get(at + 6)?,
+        subscribed: row.try_get::<i64, _>(at + 7)? != 0,
+        keywords: row.try_get(at + 8)?,
+        messages: row.try_get(at + 9)?,
+        unseen: row.try_get(at + 10)?,
+        deleted: row.try_get(at + 11)?,
+        bytes: row.try_get(at + 12)?,
+        recent: row.try_get(at + 13)?,
+        recent_from: row.try_get(at + 14)?,
+    })
+}
+
+fn mailbox_id(id: i64) -> DbResult<MailboxId> {
+    MailboxId::try_from(id).map_err(damaged)
+}
+
+/// Ranges as JSON for `json_each`: `[[1,5],[7,7]]`.
+fn ranges_json(uids: &UidSet) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(2 + 16 * uids.ranges().len());
+    out.push('[');
+    for (i, (first, last)) in uids.ranges().iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}[{first},{last}]");
+    }
+    out.push(']');
+    out
+}
+
+/// What `group_concat` made: records of `N` numbers, all separated by commas. Absent: none.
+fn numbers<const N: usize>(text: Option<&str>) -> DbResult<Vec<[i64; N]>> {
+    let text = text.unwrap_or_default().as_bytes();
+    let mut out = Vec::with_capacity(text.len() / (4 * N));
+    let (mut record, mut place) = ([0i64; N], 0);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b',', rest).unwrap_or(rest.len());
+        let mut number = 0i64;
+        for digit in &rest[..end] {
+            if !digit.is_ascii_digit() {
+                return Err(damaged("a packed column"));
+            }
+            number = number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+        }
+        record[place] = number;
+        place += 1;
+        if place == N {
+            out.push(record);
+            place = 0;
+        }
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    if place == 0 { Ok(out) } else { Err(damaged("a packed column")) }
+}
+
+/// A row of uid, flags, mod-sequence and message id.
+fn entry([uid, flags, modseq, message]: [i64; 4]) -> DbResult<Entry> {
+    Ok(Entry {
+        uid: Uid::try_from(uid).map_err(damaged)?,
+        flags: FlagBits::from_bits(flags.unsigned_abs()),
+        modseq: ModSeq::try_from(modseq).map_err(damaged)?,
+        message: MessageId::try_from(message).map_err(damaged)?,
+    })
+}
+
+fn uid_set(numbers: Vec<[i64; 1]>) -> DbResult<UidSet> {
+    let mut ranges = Vec::with_capacity(numbers.len());
+    for [uid] in numbers {
+        let uid = u32::try_from(uid).map_err(damaged)?;
+        ranges.push((uid, uid));
+    }
+    Ok(UidSet::from_ranges(ranges))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_numbers_are_read_and_damage_is_seen() {
+        assert_eq!(numbers::<2>(Some("1,2,3,9223372036854775807")).unwrap(), [[1, 2], [3, i64::MAX]]);
+        assert_eq!(numbers::<1>(None).unwrap().len(), 0);
+        assert!(numbers::<2>(Some("1,2,3")).is_err());
+        assert!(numbers::<1>(Some("1,x")).is_err());
+    }
+
+    #[test]
+    fn ranges_become_json() {
+        assert_eq!(ranges_json(&"1:3,7".parse().unwrap()), "[[1,3],[7,7]]");
+        assert_eq!(ranges_json(&UidSet::new()), "[]");
+    }
+}

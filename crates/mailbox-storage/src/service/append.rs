@@ -1,0 +1,233 @@
+//! APPEND and MULTIAPPEND: all messages or none.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use mail_rpc::pb::append_request::Step;
+use mail_rpc::{Refusal, Right, pb};
+use mail_types::{AccountId, MessageId};
+use tonic::{Status, Streaming};
+
+use super::mailboxes::name;
+use super::{demand, no_account, no_mailbox, number, over_quota, publish, uids_used_up};
+use crate::db::{InsertItem, Inserted, KEPT_FOR_EVER, NewMessage, Place, Prepared, Which};
+use crate::keywords::{Unknown, flag_bits, system_bits};
+use crate::prepare::prepare;
+use crate::{Inner, now};
+
+/// Messages of one APPEND (RFC 3502): they are one transaction.
+const MESSAGES_MAX: usize = 1000;
+/// Shortest idempotency key in octets that is taken for unguessable by accident.
+const KEY_BYTES_MIN: usize = 16;
+/// Longest one.
+const KEY_BYTES_MAX: usize = 64;
+/// Stored octets from which content is written before its transaction begins, so that no lock waits for it.
+const STAGE_BYTES: usize = 1 << 20;
+/// Chunks of one statement that writes content ahead.
+const STAGE_CHUNKS: usize = 16;
+/// Rounds against others who delete and make the mailbox meanwhile.
+const ATTEMPTS: u32 = 4;
+
+pub(super) async fn append(
+    inner: &Inner,
+    mut steps: Streaming<pb::AppendRequest>,
+) -> Result<pb::AppendReply, Status> {
+    let Some(Step::Start(start)) = next(&mut steps).await? else {
+        return Err(invalid("APPEND begins with its start"));
+    };
+    let account = demand(inner, &start.grant, Right::Append)?;
+    let mailbox = name(&start.mailbox)?;
+    let key = match start.idempotency_key.len() {
+        0 => None,
+        KEY_BYTES_MIN..=KEY_BYTES_MAX => Some(start.idempotency_key.to_vec()),
+        _ => return Err(invalid("an idempotency key has 16 to 64 octets")),
+    };
+    // RFC 9051 §6.3.12: told early that there is no such mailbox, the client saves its octets.
+    let row = inner.db.mailbox(account, Which::Name(mailbox.as_str())).await?;
+    row.ok_or_else(|| no_mailbox(mailbox.as_str()))?;
+    let messages = gather(inner, account, &mut steps).await?;
+    for _ in 0..ATTEMPTS {
+        let mut item = item(inner, account, mailbox.as_str(), &messages).await?;
+        item.key.clone_from(&key);
+        if start.keep_key {
+            item.key_made_at = KEPT_FOR_EVER;
+        }
+        let place = match inner.committer.insert(item).await? {
+            Inserted::Done { place, modseq } => {
+                publish(inner, account, place.mailbox, modseq);
+                place
+            }
+            Inserted::Duplicate(place) => place,
+            Inserted::NoAccount => return Err(no_account()),
+            Inserted::NoMailbox => return Err(no_mailbox(mailbox.as_str())),
+            Inserted::OverQuota => return Err(over_quota()),
+            Inserted::UidsUsedUp => return Err(uids_used_up()),
+            Inserted::Stale => continue,
+        };
+        return Ok(reply(place, messages.len()));
+    }
+    Err(Refusal::Unavailable("the mailbox kept changing; try again".into()).into())
+}
+
+fn invalid(what: &str) -> Status {
+    Refusal::Invalid(what.to_owned()).into()
+}
+
+async fn next(steps: &mut Streaming<pb::AppendRequest>) -> Result<Option<Step>, Status> {
+    match steps.message().await? {
+        Some(request) => Ok(Some(request.step.ok_or_else(|| invalid("a step without content"))?)),
+        None => Ok(None),
+    }
+}
+
+/// A message that came in whole.
+struct Gathered {
+    flags: pb::FlagSet,
+    received_at: i64,
+    message: Arc<Prepared>,
+    staged: Option<MessageId>,
+}
+
+async fn gather(
+    inner: &Inner,
+    account: AccountId,
+    steps: &mut Streaming<pb::AppendRequest>,
+) -> Result<Vec<Gathered>, Status> {
+    let mut messages = Vec::new();
+    let mut open: Option<(pb::AppendMessage, BytesMut)> = None;
+    let mut unstaged = 0;
+    loop {
+        let step = next(steps).await?;
+        if let Some(Step::Chunk(chunk)) = step {
+            let (header, octets) = open.as_mut().ok_or_else(|| invalid("octets before their message"))?;
+            if (octets.len() + chunk.len()) as u64 > header.size {
+                return Err(invalid("a message is longer than it was said to be"));
+            }
+            octets.extend_from_slice(&chunk);
+            continue;
+        }
+        if let Some((header, octets)) = open.take() {
+            if octets.len() as u64 != header.size {
+                return Err(invalid("a message is shorter than it was said to be"));
+            }
+            messages.push(finish(inner, account, header, octets.freeze(), &mut unstaged).await?);
+        }
+        match step {
+            Some(Step::Message(header)) => {
+                let max = inner.config.message_bytes_max;
+                if header.size > max {
+                    return Err(Refusal::Limit(format!("a message has at most {max} octets")).into());
+                }
+                if messages.len() >= MESSAGES_MAX {
+                    return Err(Refusal::Limit(format!("at most {MESSAGES_MAX} messages at once")).into());
+                }
+                open = Some((header, BytesMut::new()));
+            }
+            Some(Step::Finish(_)) if !messages.is_empty() => return Ok(messages),
+            Some(Step::Finish(_)) => return Err(invalid("APPEND without a message")),
+            Some(Step::Start(_) | Step::Chunk(_)) => return Err(invalid("APPEND starts once")),
+            None => return Err(invalid("APPEND ended without its finish")),
+        }
+    }
+}
+
+async fn finish(
+    inner: &Inner,
+    account: AccountId,
+    header: pb::AppendMessage,
+    octets: Bytes,
+    unstaged: &mut usize,
+) -> Result<Gathered, Status> {
+    let mut message = prepare(octets).await?;
+    let bytes = message.stored_bytes();
+    let staged = if *unstaged + bytes > STAGE_BYTES {
+        stage(inner, account, &mut message).await?
+    } else {
+        *unstaged += bytes;
+        None
+    };
+    Ok(Gathered {
+        flags: header.flags.unwrap_or_default(),
+        received_at: header.received_at.unwrap_or_else(now),
+        message: Arc::new(message),
+        staged,
+    })
+}
+
+/// Writes a large message's content before its transaction, and gives up its memory. `None`: it is small enough not to.
+///
+/// # Errors
+/// Those of the database; NOT_FOUND without an account.
+pub(super) async fn stage(
+    inner: &Inner,
+    account: AccountId,
+    message: &mut Prepared,
+) -> Result<Option<MessageId>, Status> {
+    if message.chunks.is_empty() {
+        return Ok(None);
+    }
+    let id = inner.db.stage(account, now()).await?.ok_or_else(no_account)?;
+    let mut rest = std::mem::take(&mut message.chunks);
+    while !rest.is_empty() {
+        let some = rest.drain(..rest.len().min(STAGE_CHUNKS)).collect();
+        inner.db.stage_chunks(account, id, some).await?;
+    }
+    Ok(Some(id))
+}
+
+/// The same, but only for a message that is worth it.
+///
+/// # Errors
+/// As [`stage`].
+pub(super) async fn stage_large(
+    inner: &Inner,
+    account: AccountId,
+    message: &mut Prepared,
+) -> Result<Option<MessageId>, Status> {
+    if message.stored_bytes() > STAGE_BYTES { stage(inner, account, message).await } else { Ok(None) }
+}
+
+async fn item(
+    inner: &Inner,
+    account: AccountId,
+    mailbox: &str,
+    messages: &[Gathered],
+) -> Result<InsertItem, Status> {
+    let expect = if messages.iter().any(|message| !message.flags.keywords.is_empty()) {
+        let row = inner.db.mailbox(account, Which::Name(mailbox)).await?;
+        Some(row.ok_or_else(|| no_mailbox(mailbox))?.id)
+    } else {
+        None
+    };
+    let mut new = Vec::with_capacity(messages.len());
+    for message in messages {
+        let flags = match expect {
+            Some(id) => flag_bits(inner, account, id, &message.flags, Unknown::Intern).await?,
+            None => system_bits(&message.flags),
+        };
+        new.push(NewMessage {
+            message: Arc::clone(&message.message),
+            flags,
+            received_at: message.received_at,
+            staged: message.staged,
+        });
+    }
+    Ok(InsertItem {
+        account,
+        mailbox: mailbox.to_owned(),
+        or_inbox: false,
+        expect,
+        key: None,
+        key_made_at: now(),
+        messages: new,
+        now: now(),
+    })
+}
+
+fn reply(place: Place, count: usize) -> pb::AppendReply {
+    pb::AppendReply {
+        mailbox_id: place.mailbox.get(),
+        uid_validity: place.uidvalidity as u32,
+        uids: (place.uid..place.uid + number(count as u64)).map(|uid| uid as u32).collect(),
+    }
+}

@@ -1,0 +1,209 @@
+//! Octets of messages: ranges over chunks, read in pages of bounded size.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mail_rpc::{Refusal, Right, pb};
+use mail_types::{AccountId, MailboxId, MessageId, Uid};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use tracing::Instrument;
+
+use super::demand;
+use crate::Inner;
+use crate::db::ChunkRow;
+use crate::prepare::{CHUNK_BYTES, unpack_chunk};
+
+/// Unpacked octets that one query reads: the memory that one slow caller holds.
+const PAGE_BYTES: usize = 1 << 20;
+/// Ranges whose messages are looked up at once.
+const LOOKUP_RANGES_MAX: usize = 512;
+/// Octets of a page up to which it is unpacked at once.
+const INLINE_BYTES_MAX: usize = 128 << 10;
+
+pub(super) async fn content(
+    inner: &Arc<Inner>,
+    request: pb::ContentRequest,
+) -> Result<ReceiverStream<Result<pb::ContentChunk, Status>>, Status> {
+    let account = demand(inner, &request.grant, Right::Own)?;
+    let (sender, receiver) = channel(2);
+    let inner = Arc::clone(inner);
+    let work = async move {
+        if let Err(status) = send_ranges(&inner, account, request, &sender).await {
+            // The caller may have gone away.
+            let _ = sender.send(Err(status)).await;
+        }
+    };
+    tokio::spawn(work.in_current_span());
+    Ok(ReceiverStream::new(receiver))
+}
+
+/// What is to be sent of one stored chunk; without a chunk, an answer that needs none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    range: u32,
+    chunk: Option<(MessageId, u32)>,
+    /// Inside the chunk.
+    from: usize,
+    to: usize,
+    last: bool,
+    gone: bool,
+}
+
+async fn send_ranges(
+    inner: &Inner,
+    account: AccountId,
+    request: pb::ContentRequest,
+    sender: &Sender<Result<pb::ContentChunk, Status>>,
+) -> Result<(), Status> {
+    let mailbox = MailboxId::new(request.mailbox_id);
+    for (batch_no, batch) in request.ranges.chunks(LOOKUP_RANGES_MAX).enumerate() {
+        let uids: Vec<Uid> = batch.iter().filter_map(|range| Uid::new(range.uid)).collect();
+        let found = inner.db.content_find(account, mailbox, &uids).await?;
+        let mut rest = &pieces_of_all(batch, (batch_no * LOOKUP_RANGES_MAX) as u32, &found)[..];
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let full = rest.iter().position(|piece| {
+                bytes += piece.to;
+                bytes >= PAGE_BYTES
+            });
+            let (page, after) = rest.split_at(full.map_or(rest.len(), |last| last + 1));
+            rest = after;
+            for chunk in read_page(inner, account, page.to_vec()).await? {
+                if sender.send(Ok(chunk)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pieces_of_all(
+    ranges: &[pb::ContentRange],
+    first_index: u32,
+    found: &[(Uid, MessageId, u64)],
+) -> Vec<Piece> {
+    let found: HashMap<u32, (MessageId, u64)> =
+        found.iter().map(|(uid, message, size)| (uid.get(), (*message, *size))).collect();
+    let mut out = Vec::with_capacity(ranges.len());
+    for (range, index) in ranges.iter().zip(first_index..) {
+        out.extend(pieces_of(range, index, found.get(&range.uid).copied()));
+    }
+    out
+}
+
+fn pieces_of(
+    range: &pb::ContentRange,
+    index: u32,
+    found: Option<(MessageId, u64)>,
+) -> impl Iterator<Item = Piece> + use<> {
+    let (message, size) = found.unwrap_or_default();
+    let start = range.offset.min(size);
+    let end = if range.length == 0 { size } else { start.saturating_add(range.length).min(size) };
+    let chunk_bytes = CHUNK_BYTES as u64;
+    let (first, chunks) = match end.checked_sub(1) {
+        Some(last) if start < end => (start / chunk_bytes, last / chunk_bytes - start / chunk_bytes + 1),
+        _ => (0, 0),
+    };
+    let gone = found.is_none();
+    let nothing = Piece { range: index, chunk: None, from: 0, to: 0, last: true, gone };
+    let some = (first..first + chunks).map(move |no| {
+        let offset = no * chunk_bytes;
+        Piece {
+            range: index,
+            chunk: Some((message, no as u32)),
+            from: start.saturating_sub(offset) as usize,
+            to: (end - offset).min(chunk_bytes) as usize,
+            last: no + 1 == first + chunks,
+            gone: false,
+        }
+    });
+    some.chain((chunks == 0).then_some(nothing))
+}
+
+async fn read_page(
+    inner: &Inner,
+    account: AccountId,
+    page: Vec<Piece>,
+) -> Result<Vec<pb::ContentChunk>, Status> {
+    let mut wanted: Vec<(MessageId, u32, u32)> = Vec::new();
+    for (message, no) in page.iter().filter_map(|piece| piece.chunk) {
+        match wanted.last_mut() {
+            Some((before, _, last)) if *before == message && *last + 1 == no => *last = no,
+            Some((before, _, last)) if *before == message && *last == no => {}
+            _ => wanted.push((message, no, no)),
+        }
+    }
+    let rows = if wanted.is_empty() { Vec::new() } else { inner.db.content_read(account, &wanted).await? };
+    let bytes: usize = rows.iter().map(|row| row.raw_len as usize).sum();
+    let chunks = if bytes <= INLINE_BYTES_MAX {
+        unpack(page, rows)
+    } else {
+        tokio::task::spawn_blocking(move || unpack(page, rows))
+            .await
+            .map_err(|_| Status::internal("the message could not be unpacked"))?
+    };
+    chunks.map_err(|error| {
+        tracing::error!(%account, %error, "stored content is damaged");
+        Refusal::Internal("stored content is damaged".into()).into()
+    })
+}
+
+/// Rows come in the order of the pieces; consecutive pieces may be of one row.
+fn unpack(page: Vec<Piece>, rows: Vec<ChunkRow>) -> std::io::Result<Vec<pb::ContentChunk>> {
+    let mut out = Vec::with_capacity(page.len());
+    let mut rows = rows.into_iter().peekable();
+    let mut open: Option<((MessageId, u32), Bytes)> = None;
+    let mut lost = None;
+    for piece in page {
+        let mut chunk =
+            pb::ContentChunk { range: piece.range, data: Bytes::new(), last: piece.last, gone: piece.gone };
+        if let Some(id) = piece.chunk {
+            if open.as_ref().is_none_or(|(other, _)| *other != id) {
+                open = match rows.next_if(|row| (row.message, row.no) == id) {
+                    Some(row) => Some((id, unpack_chunk(row.data, row.raw_len as usize)?)),
+                    None => None,
+                };
+            }
+            match &open {
+                Some((_, raw)) if piece.to <= raw.len() => chunk.data = raw.slice(piece.from..piece.to),
+                Some(_) => return Err(std::io::Error::other("a chunk is shorter than its message says")),
+                // Expunged and swept between the two queries: one answer for the range is enough.
+                None if lost == Some(piece.range) => continue,
+                None => {
+                    lost = Some(piece.range);
+                    (chunk.last, chunk.gone) = (true, true);
+                }
+            }
+        }
+        out.push(chunk);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(offset: u64, length: u64, size: u64) -> Vec<(u32, usize, usize, bool)> {
+        let range = pb::ContentRange { uid: 1, offset, length };
+        pieces_of(&range, 0, Some((MessageId::new(1), size)))
+            .map(|piece| (piece.chunk.map_or(9, |(_, no)| no), piece.from, piece.to, piece.last))
+            .collect()
+    }
+
+    #[test]
+    fn ranges_are_cut_at_chunk_borders() {
+        let c = CHUNK_BYTES;
+        let size = 2 * c as u64 + 10;
+        assert_eq!(spans(0, 0, size), [(0, 0, c, false), (1, 0, c, false), (2, 0, 10, true)]);
+        assert_eq!(spans(c as u64 - 1, 2, size), [(0, c - 1, c, false), (1, 0, 1, true)]);
+        assert_eq!(spans(c as u64, 1, size), [(1, 0, 1, true)]);
+        assert_eq!(spans(size, 5, size), [(9, 0, 0, true)]);
+        assert_eq!(spans(size - 1, u64::MAX, size), [(2, 9, 10, true)]);
+        assert_eq!(spans(0, 0, 0), [(9, 0, 0, true)]);
+    }
+}

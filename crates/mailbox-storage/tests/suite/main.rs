@@ -1,0 +1,35 @@
+//! One suite for both databases, through the generated client: contract and SQL are tested together.
+
+/// Makes a test of each function for SQLite and for PostgreSQL. Every test ends with a check of the whole database.
+macro_rules! suite {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                let store = crate::fixture::Store::sqlite().await;
+                super::$name(&store).await;
+                store.end().await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                let store = crate::fixture::Store::postgres().await;
+                super::$name(&store).await;
+                store.end().await;
+            })*
+        }
+    };
+}
+
+mod account;
+mod concurrency;
+mod content;
+mod copy;
+mod deliver;
+mod fixture;
+mod flags;
+mod mailboxes;
+mod random;
+mod search;
+mod sync;
