@@ -1,6 +1,5 @@
 //! Does the database hold what it must hold? Used by tests after every chaos and by `todoku fsck`.
 
-use bytes::Bytes;
 use mail_types::{AccountId, MessageId};
 
 use crate::prepare::unpack_chunk;
@@ -119,7 +118,7 @@ impl Storage {
             let rows = self.0.db.content_read(account, &[(id, no, no)]).await?;
             let Some(row) = rows.into_iter().next() else { break };
             match unpack_chunk(row.data, row.raw_len as usize) {
-                Ok(raw) => hasher.update(&Bytes::as_ref(&raw)[..]),
+                Ok(raw) => hasher.update(&raw),
                 Err(error) => return Ok(Some(format!("message {id}: chunk {no} is damaged: {error}"))),
             };
         }

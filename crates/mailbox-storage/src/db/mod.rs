@@ -163,7 +163,7 @@ pub(crate) async fn open(url: &str, max_connections: u32) -> Result<Arc<dyn Db>,
     if url.starts_with("sqlite:") {
         Ok(Arc::new(sqlite::Sqlite::open(url, max_connections).await?))
     } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        Err(crate::StorageError::UnknownDatabase)
+        Ok(Arc::new(postgres::Postgres::open(url, max_connections).await?))
     } else {
         Err(crate::StorageError::UnknownDatabase)
     }

@@ -1,3 +1,368 @@
-//! PostgreSQL
+//! PostgreSQL: a read is one statement, a write one function call, both one round trip.
+
+mod read;
+mod tree;
+mod write;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mail_rpc::Entry;
+use mail_types::{AccountId, FlagBits, MailboxId, MessageId, ModSeq, Uid, UidSet};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+
+use super::*;
 use crate::StorageError;
-pub(crate) struct Postgres;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+/// How long a call waits for a connection before its caller is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// An idle connection is given back to the server after this.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// What every connection runs with. A commit that was acknowledged is on disk (and on the synchronous standby); a statement
+/// or a wait for a lock ends before the caller's deadline; nobody holds a row lock while away; and plans as short as these
+/// gain nothing from being compiled.
+const SETTINGS: [(&str, &str); 5] = [
+    ("synchronous_commit", "on"),
+    ("statement_timeout", "15s"),
+    ("lock_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("jit", "off"),
+];
+/// Tries of a write that lost a race (deadlock, serialisation, lock timeout).
+const ATTEMPTS: u64 = 4;
+/// Groups of insertions that run at once.
+const INSERT_LANES: usize = 4;
+
+pub(crate) struct Postgres {
+    pool: PgPool,
+    /// Without time limits.
+    migrating: PgConnectOptions,
+}
+
+impl Postgres {
+    pub(crate) async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
+        let migrating = PgConnectOptions::from_str(url)?
+            .application_name("todoku-storage")
+            .statement_cache_capacity(256)
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections.max(2))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(IDLE_TIMEOUT)
+            // A ping would be a round trip more for every call; a connection that broke fails the call, which is tried again.
+            .test_before_acquire(false)
+            .after_connect(|conn, _| Box::pin(check(conn)))
+            .connect_with(migrating.clone().options(SETTINGS))
+            .await?;
+        Ok(Self { pool, migrating })
+    }
+}
+
+/// A standby, or a server that acknowledges before it has written, would break promises made to clients.
+async fn check(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let (durable, standby): (String, bool) =
+        sqlx::query_as("SELECT current_setting('synchronous_commit'), pg_is_in_recovery()")
+            .fetch_one(conn)
+            .await?;
+    if standby || !matches!(&*durable, "on" | "remote_apply") {
+        return Err(sqlx::Error::Protocol("the database is a standby or does not commit durably".into()));
+    }
+    Ok(())
+}
+
+/// Runs a write until it does not lose a race, a bounded number of times.
+macro_rules! retry {
+    ($write:expr) => {{
+        let mut attempt = 1;
+        loop {
+            let result = $write.await;
+            let again = result.as_ref().is_err_and(DbError::is_lost_race) && attempt < ATTEMPTS;
+            if !again {
+                break result;
+            }
+            pause(attempt).await;
+            attempt += 1;
+        }
+    }};
+}
+
+/// Differs from the others', so that the same two do not meet again.
+async fn pause(attempt: u64) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let jitter = u64::from(now.map_or(0, |now| now.subsec_nanos()) % 20_000);
+    tokio::time::sleep(Duration::from_micros(attempt * 5_000 + jitter)).await;
+}
+
+#[async_trait]
+impl Db for Postgres {
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        let mut migrator = Migrator { ..Migrator::DEFAULT };
+        migrator.migrations = MIGRATIONS.migrations.clone();
+        migrator.dangerous_set_table_name(crate::MIGRATIONS_TABLE);
+        let mut conn = PgConnection::connect_with(&self.migrating).await?;
+        migrator.run_direct(None, &mut conn, false).await?;
+        conn.close().await?;
+        Ok(())
+    }
+    async fn ready(&self) -> DbResult<()> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+    fn insert_lanes(&self) -> usize {
+        INSERT_LANES
+    }
+
+    async fn account_create(&self, account: AccountId, limits: Limits, now: i64) -> DbResult<()> {
+        write::account_create(&self.pool, account, limits, now).await
+    }
+    async fn account_purge(&self, account: AccountId) -> DbResult<()> {
+        retry!(write::account_purge(&self.pool, account))
+    }
+    async fn quota(&self, account: AccountId) -> DbResult<Option<Quota>> {
+        read::quota(&self.pool, account).await
+    }
+    async fn quota_limit(&self, account: AccountId, limits: Limits) -> DbResult<Option<Quota>> {
+        write::quota_limit(&self.pool, account, limits).await
+    }
+
+    async fn tree(&self, account: AccountId) -> DbResult<Option<Tree>> {
+        let mut tx = self.pool.begin().await?;
+        tree::load(&mut tx, account).await
+    }
+    async fn tree_change(&self, account: AccountId, plan: TreePlan) -> DbResult<Option<Vec<TreeChange>>> {
+        retry!(tree::change(&self.pool, account, &plan))
+    }
+    async fn mailbox(&self, account: AccountId, which: Which<'_>) -> DbResult<Option<MailboxRow>> {
+        read::mailbox(&self.pool, account, which).await
+    }
+    async fn mailbox_keywords(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        old: &str,
+        new: &str,
+    ) -> DbResult<bool> {
+        write::mailbox_keywords(&self.pool, account, mailbox, old, new).await
+    }
+
+    async fn sync(
+        &self,
+        account: AccountId,
+        which: Which<'_>,
+        since: Option<Since>,
+    ) -> DbResult<Option<SyncRows>> {
+        read::sync(&self.pool, account, which, since).await
+    }
+    async fn claim_recent(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        until: i64,
+    ) -> DbResult<Option<i64>> {
+        let claimed = sqlx::query_scalar("SELECT mail_claim_recent($1, $2, $3)")
+            .bind(account.as_i64())
+            .bind(mailbox.as_i64())
+            .bind(until)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(claimed)
+    }
+    async fn vanished(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        since: i64,
+    ) -> DbResult<Option<(i64, UidSet)>> {
+        read::vanished(&self.pool, account, mailbox, since).await
+    }
+    async fn modseqs(&self, watches: &[(AccountId, MailboxId)]) -> DbResult<Vec<i64>> {
+        read::modseqs(&self.pool, watches).await
+    }
+    async fn maildrop(&self, account: AccountId) -> DbResult<Option<(MailboxRow, Vec<u32>, Vec<u64>)>> {
+        read::maildrop(&self.pool, account).await
+    }
+    async fn fetch(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        columns: Columns,
+        limit: i64,
+    ) -> DbResult<Vec<MessageRow>> {
+        read::fetch(&self.pool, (account, mailbox, uids), columns, limit).await
+    }
+    async fn content_find(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+    ) -> DbResult<Vec<(Uid, MessageId, u64)>> {
+        read::content_find(&self.pool, account, mailbox, uids).await
+    }
+    async fn content_read(
+        &self,
+        account: AccountId,
+        wanted: &[(MessageId, u32, u32)],
+    ) -> DbResult<Vec<ChunkRow>> {
+        read::content_read(&self.pool, account, wanted).await
+    }
+    async fn search_column(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        test: ColumnTest,
+    ) -> DbResult<UidSet> {
+        read::search_column(&self.pool, account, mailbox, uids, test).await
+    }
+    async fn search_texts(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        limit: i64,
+    ) -> DbResult<Vec<(Uid, Vec<u8>)>> {
+        read::search_texts(&self.pool, account, mailbox, uids, limit).await
+    }
+    async fn flags_used(&self, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> DbResult<FlagBits> {
+        read::flags_used(&self.pool, account, mailbox, uids).await
+    }
+
+    async fn insert(&self, items: Vec<Arc<InsertItem>>) -> DbResult<Vec<Inserted>> {
+        retry!(write::insert(&self.pool, &items))
+    }
+    async fn stage(&self, account: AccountId, now: i64) -> DbResult<Option<MessageId>> {
+        write::stage(&self.pool, account, now).await
+    }
+    async fn stage_chunks(&self, account: AccountId, message: MessageId, chunks: Vec<Chunk>) -> DbResult<()> {
+        write::stage_chunks(&self.pool, account, message, &chunks).await
+    }
+    async fn confirm(&self, keys: Vec<(AccountId, Vec<u8>)>) -> DbResult<()> {
+        retry!(write::confirm(&self.pool, &keys))
+    }
+    async fn store_flags(&self, request: StoreFlags) -> DbResult<Option<FlagsStored>> {
+        retry!(write::store_flags(&self.pool, &request))
+    }
+    async fn expunge(&self, request: Expunge) -> DbResult<Option<Written>> {
+        retry!(write::expunge(&self.pool, &request))
+    }
+    async fn copy(&self, request: Copy) -> DbResult<CopyOutcome> {
+        retry!(write::copy_pooled(&self.pool, &request))
+    }
+
+    async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {
+        retry!(write::sweep_garbage(&self.pool, before, limit))
+    }
+    async fn sweep_keys(&self, before: i64) -> DbResult<u64> {
+        let done = sqlx::query("DELETE FROM delivery_key WHERE created_at < $1")
+            .bind(before)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected())
+    }
+    async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64> {
+        write::sweep_tombstones(&self.pool, kept).await
+    }
+    async fn hashes(
+        &self,
+        only: i64,
+        after: (i64, i64),
+        limit: i64,
+    ) -> DbResult<Vec<(AccountId, MessageId, Vec<u8>)>> {
+        let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(HASHES)
+            .bind(only)
+            .bind(after.0)
+            .bind(after.1)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(|(account, id, hash)| hash_row(account, id, hash)).collect()
+    }
+    async fn audit(&self, query: &'static str, account: i64) -> DbResult<Vec<(i64, String)>> {
+        // Larger than any other query: it must not be cut short.
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+        Ok(sqlx::query_as(query).bind(account).fetch_all(&mut *tx).await?)
+    }
+}
+
+/// The columns of a mailbox, of the table or of a function's result that is called so.
+fn mailbox_columns(of: &str) -> String {
+    const NAMES: [&str; MAILBOX_COLUMNS_LEN] = [
+        "id",
+        "name",
+        "uidvalidity",
+        "uidnext",
+        "highest_modseq",
+        "tombstone_floor",
+        "special_use",
+        "subscribed",
+        "keywords",
+        "messages",
+        "unseen",
+        "deleted",
+        "bytes",
+        "recent",
+        "recent_from",
+    ];
+    NAMES.map(|name| format!("{of}.{name}")).join(", ")
+}
+/// How many they are.
+const MAILBOX_COLUMNS_LEN: usize = 15;
+
+/// The mailbox whose columns begin at `at`.
+fn mailbox_row(row: &PgRow, at: usize) -> DbResult<MailboxRow> {
+    Ok(MailboxRow {
+        id: MailboxId::try_from(row.try_get::<i64, _>(at)?).map_err(damaged)?,
+        name: row.try_get(at + 1)?,
+        uidvalidity: row.try_get(at + 2)?,
+        uidnext: row.try_get(at + 3)?,
+        highest_modseq: row.try_get(at + 4)?,
+        tombstone_floor: row.try_get(at + 5)?,
+        special_use: row.try_get(at + 6)?,
+        subscribed: row.try_get(at + 7)?,
+        keywords: row.try_get(at + 8)?,
+        messages: row.try_get(at + 9)?,
+        unseen: row.try_get(at + 10)?,
+        deleted: row.try_get(at + 11)?,
+        bytes: row.try_get(at + 12)?,
+        recent: row.try_get(at + 13)?,
+        recent_from: row.try_get(at + 14)?,
+    })
+}
+
+/// An array column; NULL, which aggregates of nothing are, is empty.
+fn array(row: &PgRow, at: usize) -> DbResult<Vec<i64>> {
+    Ok(row.try_get::<Option<Vec<i64>>, _>(at)?.unwrap_or_default())
+}
+
+/// Lower and upper ends for `unnest`.
+fn bounds(uids: &UidSet) -> (Vec<i64>, Vec<i64>) {
+    uids.ranges().iter().map(|(first, last)| (i64::from(*first), i64::from(*last))).unzip()
+}
+
+fn entry(uid: i64, flags: i64, modseq: i64, message: i64) -> DbResult<Entry> {
+    Ok(Entry {
+        uid: Uid::try_from(uid).map_err(damaged)?,
+        flags: FlagBits::from_bits(flags.unsigned_abs()),
+        modseq: ModSeq::try_from(modseq).map_err(damaged)?,
+        message: MessageId::try_from(message).map_err(damaged)?,
+    })
+}
+
+fn uid_set(uids: Vec<i64>) -> DbResult<UidSet> {
+    let mut ranges = Vec::with_capacity(uids.len());
+    for uid in uids {
+        let uid = u32::try_from(uid).map_err(damaged)?;
+        ranges.push((uid, uid));
+    }
+    Ok(UidSet::from_ranges(ranges))
+}
