@@ -1,3 +1,5 @@
 //! The whole system in one process on free ports with a fresh database, and the runner of conformance scripts.
 
 pub mod script;
+#[cfg(feature = "system")]
+pub mod system;

@@ -2,10 +2,14 @@
 //!
 //! The language is described in `tests/conformance/README.md`.
 
+mod clean;
 mod parse;
 mod pattern;
 mod peer;
 mod run;
+mod suite;
 
+pub use clean::clean;
 pub use parse::{Protocol, Script, ScriptError, Step};
 pub use run::{Account, Outcome, Subject, run};
+pub use suite::{NAMES, Verdict, find, run_file, run_files};

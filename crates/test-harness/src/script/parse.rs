@@ -5,6 +5,8 @@
 pub enum Step {
     /// The server must advertise this IMAP capability.
     Requires(String),
+    /// Where the standard leaves a choice, this is ours: another server may choose otherwise.
+    Choice(String),
     /// A connection of its own making; `login` names the account it logs in with.
     Session {
         /// Its name in the script.
@@ -107,6 +109,7 @@ fn parse_line(line: &str) -> Result<Step, String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
         "requires" => Ok(Step::Requires(rest.trim().to_owned())),
+        "choice" => Ok(Step::Choice(rest.trim().to_owned())),
         "sleep" => rest.trim().parse().map(Step::Sleep).map_err(|_| "sleep takes milliseconds".to_owned()),
         "deliver" => {
             let (account, message) = rest.split_once(' ').ok_or("deliver ACCOUNT MESSAGE")?;
@@ -195,18 +198,18 @@ mod tests {
     #[test]
     fn a_script_of_every_step() {
         let script = Script::parse(
-            "# comment\nrequires IDLE\nsession p pop3 alice\ndeliver alice Subject: x\\r\\n\\r\\nbody\n\
+            "# comment\nrequires IDLE\nchoice ours\nsession p pop3 alice\ndeliver alice Subject: x\\r\\n\\r\\nbody\n\
              alice: a STORE 1 FLAGS (\\Seen)\nalice:- a\\x00\nalice< a OK ...\nalice<? * 1 EXISTS\nalice<! * BYE\n\
              p closed\nsleep 10\n",
         )
         .unwrap();
-        assert_eq!(script.steps.len(), 10);
+        assert_eq!(script.steps.len(), 11);
         assert_eq!(script.steps[0], (2, Step::Requires("IDLE".into())));
         assert_eq!(
-            script.steps[3].1,
+            script.steps[4].1,
             Step::Send { name: "alice".into(), octets: b"a STORE 1 FLAGS (\\Seen)\r\n".to_vec() }
         );
-        assert_eq!(script.steps[4].1, Step::Send { name: "alice".into(), octets: b"a\0".to_vec() });
+        assert_eq!(script.steps[5].1, Step::Send { name: "alice".into(), octets: b"a\0".to_vec() });
     }
 
     #[test]

@@ -1,6 +1,10 @@
-//! Patterns: literal text, `...` for anything, `${name}` for a value that is bound at first sight and must be the same afterwards.
+//! Patterns: literal text, `...` for anything, `${name}` for a value that is bound at first sight and must be the same afterwards;
+//! `{{text}}` for an IMAP literal, so that nobody counts octets by hand.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+
+use super::parse::unescape;
 
 /// What is bound so far.
 pub(crate) type Variables = HashMap<String, String>;
@@ -34,7 +38,17 @@ fn pieces(pattern: &str) -> Vec<Piece<'_>> {
 /// Does the line satisfy the pattern? New variables are returned. `${_}` matches any token and binds nothing.
 pub(crate) fn matches(pattern: &str, line: &str, known: &Variables) -> Option<Variables> {
     let mut bound = Variables::new();
-    walk(&pieces(pattern), line, known, &mut bound).then_some(bound)
+    let pattern = counted(pattern, known);
+    walk(&pieces(&pattern), line, known, &mut bound).then_some(bound)
+}
+
+/// `{{text}}` as a literal comes: `{4}\r\ntext`, with line ends as [`super::peer`] shows them.
+fn counted<'a>(pattern: &'a str, known: &Variables) -> Cow<'a, str> {
+    let Some((before, rest)) = pattern.split_once("{{") else { return Cow::Borrowed(pattern) };
+    let Some((text, after)) = rest.split_once("}}") else { return Cow::Borrowed(pattern) };
+    let text = String::from_utf8_lossy(&substitute(text.as_bytes(), known)).into_owned();
+    let octets = unescape(&text).map_or(text.len(), |octets| octets.len());
+    Cow::Owned(format!("{before}{{{octets}}}\\r\\n{text}{}", counted(after, known)))
 }
 
 fn walk(pieces: &[Piece<'_>], line: &str, known: &Variables, bound: &mut Variables) -> bool {
@@ -53,7 +67,7 @@ fn walk(pieces: &[Piece<'_>], line: &str, known: &Variables, bound: &mut Variabl
                 let value = value.clone();
                 return line.strip_prefix(value.as_str()).is_some_and(|line| walk(rest, line, known, bound));
             }
-            let end = line.find([' ', ')', ']', '(', '"', '\r']).unwrap_or(line.len());
+            let end = line.find([' ', ')', ']', '}', '>', '(', '"', '\\']).unwrap_or(line.len());
             if end == 0 {
                 return false;
             }
@@ -65,15 +79,39 @@ fn walk(pieces: &[Piece<'_>], line: &str, known: &Variables, bound: &mut Variabl
     }
 }
 
-/// Fills in the variables of what is sent. Unknown ones are left alone: `{5}` and `${x}` may be meant literally.
+/// Makes what is sent: variables are filled in, `${x*5}` is `xxxxx`, `{{text}}` is a literal that waits for no continuation.
 pub(crate) fn fill(octets: &[u8], known: &Variables) -> Vec<u8> {
+    let octets = substitute(octets, known);
+    let mut out = Vec::with_capacity(octets.len());
+    let mut rest = &octets[..];
+    while let Some(open) = find(rest, b"{{") {
+        let Some(close) = find(&rest[open..], b"}}").map(|at| at + open) else { break };
+        let text = &rest[open + 2..close];
+        out.extend_from_slice(&rest[..open]);
+        out.extend_from_slice(format!("{{{}+}}\r\n", text.len()).as_bytes());
+        out.extend_from_slice(text);
+        rest = &rest[close + 2..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+fn find(octets: &[u8], what: &[u8]) -> Option<usize> {
+    octets.windows(what.len()).position(|window| window == what)
+}
+
+/// Unknown variables are left alone: `${x}` may be meant literally.
+fn substitute(octets: &[u8], known: &Variables) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len());
     let mut rest = octets;
-    while let Some(at) = rest.windows(2).position(|w| w == b"${") {
+    while let Some(at) = find(rest, b"${") {
         out.extend_from_slice(&rest[..at]);
         let name_end = rest[at..].iter().position(|b| *b == b'}').map(|end| at + end);
         let value = name_end.and_then(|end| {
-            std::str::from_utf8(&rest[at + 2..end]).ok().and_then(|name| known.get(name)).map(|v| (v, end))
+            std::str::from_utf8(&rest[at + 2..end])
+                .ok()
+                .and_then(|name| value_of(name, known))
+                .map(|v| (v, end))
         });
         match value {
             Some((value, end)) => {
@@ -90,9 +128,27 @@ pub(crate) fn fill(octets: &[u8], known: &Variables) -> Vec<u8> {
     out
 }
 
+/// A bound value, or `text*5`: the text five times.
+fn value_of(name: &str, known: &Variables) -> Option<String> {
+    if let Some(value) = known.get(name) {
+        return Some(value.clone());
+    }
+    let (text, times) = name.rsplit_once('*')?;
+    Some(text.repeat(times.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn literals_are_counted_and_text_is_repeated() {
+        let none = Variables::new();
+        assert_eq!(fill(b"a LOGIN {{al}} ~{{x}}", &none), b"a LOGIN {2+}\r\nal ~{1+}\r\nx");
+        assert_eq!(fill(b"a ${(*3}${ab*2}", &none), b"a (((abab");
+        assert!(matches("* 1 FETCH (A {{a\\r\\n}})", "* 1 FETCH (A {3}\\r\\na\\r\\n)", &none).is_some());
+        assert!(matches("* 1 FETCH (A {{a\\r\\n}})", "* 1 FETCH (A {4}\\r\\na\\r\\n)", &none).is_none());
+    }
 
     #[test]
     fn text_anything_and_variables() {

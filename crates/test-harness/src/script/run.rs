@@ -19,14 +19,14 @@ const ABSENCE: Duration = Duration::from_millis(300);
 /// The server under test.
 #[derive(Debug, Clone)]
 pub struct Subject {
-    /// IMAP in clear, logins allowed.
-    pub imap: SocketAddr,
+    /// IMAP in clear, logins allowed; sessions take turns when there are several gateways.
+    pub imap: Vec<SocketAddr>,
     /// POP3 in clear, logins allowed.
     pub pop3: SocketAddr,
     /// LMTP.
     pub lmtp: SocketAddr,
-    /// SMTP.
-    pub smtp: SocketAddr,
+    /// SMTP, if the server under test has it.
+    pub smtp: Option<SocketAddr>,
     /// A capability that is not advertised fails the script (our server), or skips it (another one).
     pub strict: bool,
 }
@@ -47,7 +47,7 @@ pub struct Account {
 pub enum Outcome {
     /// Every expectation was met.
     Passed,
-    /// The server does not have this capability.
+    /// The server does not have this capability, or may choose otherwise.
     Skipped(String),
 }
 
@@ -57,6 +57,8 @@ struct Run<'a> {
     peers: HashMap<String, Peer>,
     variables: Variables,
     transcript: String,
+    /// IMAP sessions so far: the next gateway's turn.
+    turn: usize,
 }
 
 /// Runs a script.
@@ -74,7 +76,11 @@ pub async fn run(script: &Script, subject: &Subject, accounts: &[Account]) -> Re
             base64::engine::general_purpose::STANDARD.encode(plain),
         );
     }
-    let mut run = Run { subject, accounts, peers: HashMap::new(), variables, transcript: String::new() };
+    if let Some((_, domain)) = accounts.first().and_then(|account| account.address.rsplit_once('@')) {
+        variables.insert("domain".to_owned(), domain.to_owned());
+    }
+    let mut run =
+        Run { subject, accounts, peers: HashMap::new(), variables, transcript: String::new(), turn: 0 };
     let mut at = 0;
     while let Some((line, step)) = script.steps.get(at) {
         let block = block_length(&script.steps[at..]);
@@ -102,6 +108,13 @@ impl Run<'_> {
     async fn step(&mut self, step: &Step, block: &[(usize, Step)]) -> Result<Option<Outcome>> {
         match step {
             Step::Requires(capability) => return self.requires(capability).await,
+            Step::Choice(reason) if !self.subject.strict => {
+                return Ok(Some(Outcome::Skipped(reason.clone())));
+            }
+            Step::Choice(_) => {}
+            Step::Session { protocol: Protocol::Smtp, .. } if self.subject.smtp.is_none() => {
+                return Ok(Some(Outcome::Skipped("SMTP".to_owned())));
+            }
             Step::Session { name, protocol, login } => {
                 let login = login.clone();
                 let peer = self.open(name, *protocol, login.as_deref()).await?;
@@ -152,10 +165,13 @@ impl Run<'_> {
 
     async fn open(&mut self, name: &str, protocol: Protocol, login: Option<&str>) -> Result<Peer> {
         let address = match protocol {
-            Protocol::Imap => self.subject.imap,
+            Protocol::Imap => {
+                self.turn += 1;
+                self.subject.imap[self.turn % self.subject.imap.len()]
+            }
             Protocol::Pop3 => self.subject.pop3,
             Protocol::Lmtp => self.subject.lmtp,
-            Protocol::Smtp => self.subject.smtp,
+            Protocol::Smtp => self.subject.smtp.context("the server has no SMTP")?,
         };
         let mut peer = Peer::connect(address, protocol == Protocol::Imap).await?;
         let Some(login) = login else { return Ok(peer) };
