@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod ci;
 mod packages;
 mod process;
@@ -28,6 +29,8 @@ enum Task {
     Tidy(tidy::Args),
     /// All of the above and more: formatting, tidy, licences, clippy, tests
     Ci,
+    /// Measure the server from outside, beside other builds and other servers
+    Bench(bench::Args),
     /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
     Services(services::Args),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(args),
         Task::Tidy(args) => tidy::run(args),
         Task::Ci => ci::run(),
+        Task::Bench(args) => bench::run(args),
         Task::Services(args) => services::run(args),
     };
     outcome.unwrap_or_else(|error| {

@@ -15,7 +15,7 @@ use crate::process::{self, POLL, Stop};
 
 mod postgres;
 mod redis;
-mod server;
+pub(crate) mod server;
 
 /// Names a superuser's URL of a PostgreSQL in which each test makes a database of its own.
 pub(crate) const POSTGRES_VARIABLE: &str = "TODOKU_TEST_POSTGRES";
@@ -79,6 +79,11 @@ impl Services {
             begun.elapsed().as_secs_f32()
         );
         Ok(Self { postgres, redis, _dir: dir })
+    }
+
+    /// The numbers of both processes.
+    pub(crate) fn process_ids(&self) -> [u32; 2] {
+        [self.postgres.process_id(), self.redis.process_id()]
     }
 
     /// The environment variables that tell tests where the servers are.
@@ -147,14 +152,14 @@ impl Owner {
 }
 
 /// User and group number of `name` in the text of `/etc/passwd`.
-fn ids_of(name: &str, passwd: &str) -> Option<(u32, u32)> {
+pub(crate) fn ids_of(name: &str, passwd: &str) -> Option<(u32, u32)> {
     let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 /// A TCP port of 127.0.0.1 that nobody listened on a moment ago.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
     Ok(socket.local_addr()?.port())
 }

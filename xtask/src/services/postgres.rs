@@ -17,7 +17,7 @@ const LOCALE: &str = if cfg!(target_os = "linux") { "--locale=C.UTF-8" } else { 
 
 pub(super) struct Postgres {
     port: u16,
-    _server: Server,
+    server: Server,
 }
 
 impl Postgres {
@@ -32,7 +32,7 @@ impl Postgres {
             let port = free_port()?;
             let mut server = spawn(bin, &home, &data, owner, port)?;
             match server.wait(stop, || is_ready(&data)) {
-                Ok(()) => return Ok(Self { port, _server: server }),
+                Ok(()) => return Ok(Self { port, server }),
                 Err(error) if tries == PORT_TRIES || stop.signal().is_some() => return Err(error),
                 Err(_) => {} // most likely somebody took the port
             }
@@ -41,6 +41,10 @@ impl Postgres {
 
     pub(super) fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(super) fn process_id(&self) -> u32 {
+        self.server.id()
     }
 
     /// A superuser's URL.

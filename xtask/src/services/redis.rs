@@ -52,6 +52,10 @@ impl Redis {
         self.port
     }
 
+    pub(super) fn process_id(&self) -> u32 {
+        self.server.id()
+    }
+
     pub(super) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

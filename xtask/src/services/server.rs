@@ -16,7 +16,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// How many lines of its log are shown when a server does not start.
 const LOG_LINES: usize = 15;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     log: PathBuf,
     stop_signal: Signal,
@@ -25,7 +25,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts `command` with its output in the file `log`. `stop_signal` is what ends it quickly.
-    pub(super) fn spawn(
+    pub(crate) fn spawn(
         name: &'static str,
         mut command: Command,
         log: PathBuf,
@@ -37,8 +37,13 @@ impl Server {
         Ok(Self { child, log, stop_signal, name })
     }
 
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns when `ready` says so; fails when the server ends or takes too long, showing its log.
-    pub(super) fn wait(&mut self, stop: &Stop, ready: impl Fn() -> bool) -> Result<()> {
+    pub(crate) fn wait(&mut self, stop: &Stop, ready: impl Fn() -> bool) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             stop.check()?;

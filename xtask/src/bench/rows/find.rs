@@ -1,0 +1,56 @@
+//! SEARCH, SORT, THREAD.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use super::super::corpus::{HIT, MISS};
+use super::super::imap::Imap;
+use super::super::server::Server;
+use super::super::stats::{median, ms};
+use super::{Mailbox, Measured, read};
+
+/// A word that stands in one message of twenty.
+pub(super) async fn text_hit(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
+    let mut imap = read::open(server, mailbox).await?;
+    find(&mut imap, &format!("SEARCH TEXT {HIT}"), mailbox.hits, times).await
+}
+
+/// A word that stands in no message.
+pub(super) async fn text_miss(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
+    let mut imap = read::open(server, mailbox).await?;
+    find(&mut imap, &format!("SEARCH TEXT {MISS}"), 0, times).await
+}
+
+/// All messages by subject. RFC 5256
+pub(super) async fn sort(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
+    let mut imap = read::open(server, mailbox).await?;
+    imap.ask_capabilities().await?;
+    if !imap.can("SORT") {
+        return Ok(Measured::Skipped("no SORT".into()));
+    }
+    find(&mut imap, "SORT (SUBJECT REVERSE DATE) UTF-8 ALL", mailbox.messages as usize, times).await
+}
+
+/// All messages by references. RFC 5256
+pub(super) async fn thread(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
+    let mut imap = read::open(server, mailbox).await?;
+    imap.ask_capabilities().await?;
+    if !imap.can("THREAD=REFERENCES") {
+        return Ok(Measured::Skipped("no THREAD=REFERENCES".into()));
+    }
+    find(&mut imap, "THREAD REFERENCES UTF-8 ALL", mailbox.messages as usize, times).await
+}
+
+async fn find(imap: &mut Imap, command: &str, expected: usize, times: usize) -> Result<Measured> {
+    let mut measured = Vec::with_capacity(times);
+    for _ in 0..times {
+        let begun = Instant::now();
+        let reply = imap.command(command).await?;
+        measured.push(ms(begun.elapsed()));
+        if reply.found != expected {
+            bail!("{} found instead of {expected}", reply.found);
+        }
+    }
+    Measured::one(median(&measured))
+}
