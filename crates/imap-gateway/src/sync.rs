@@ -81,9 +81,8 @@ impl Session {
         let newer = Snapshot::from_reply(Some(known), reply)?;
         let State::Selected(user, selected) = &mut self.state else { return Ok(()) };
         self.gateway.mailboxes.keep(user.account, &newer);
-        if selected.access == Access::ReadWrite {
-            selected.view.add_recent(reply.recent_from, newer.meta().uid_next);
-        }
+        let recent_from = recent_from(&newer, reply, selected.access);
+        selected.view.add_recent(recent_from, newer.meta().uid_next);
         selected.checked_at = Instant::now();
         announce(selected, self.enabled, self.connection.output(), newer, (expunges, own))
     }
@@ -103,6 +102,19 @@ impl Session {
     pub(crate) fn take_snapshot(&mut self, newer: Arc<Snapshot>, expunges: Expunges) -> Result<(), CmdError> {
         let State::Selected(_, selected) = &mut self.state else { return Ok(()) };
         announce(selected, self.enabled, self.connection.output(), newer, (expunges, None))
+    }
+}
+
+/// From which UID on messages are \Recent; 0: none. With EXAMINE those are shown, and stay so for the next session (RFC 3501
+/// §2.3.2): they are always the last ones.
+pub(crate) fn recent_from(snapshot: &Snapshot, reply: &pb::SyncReply, access: Access) -> u32 {
+    match (access, &reply.state) {
+        (Access::ReadOnly, Some(state)) if state.recent > 0 && snapshot.len() > 0 => {
+            let first = snapshot.len().saturating_sub(state.recent as usize);
+            snapshot.get(first).uid.get()
+        }
+        (Access::ReadOnly, _) => 0,
+        (Access::ReadWrite, _) => reply.recent_from,
     }
 }
 

@@ -54,9 +54,7 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
     gateway.mailboxes.keep_name(user.account, &select.mailbox, snapshot.meta().mailbox);
 
     let mut view = View::new(Arc::clone(&snapshot));
-    if access == Access::ReadWrite {
-        view.add_recent(reply.recent_from, snapshot.meta().uid_next);
-    }
+    view.add_recent(sync::recent_from(&snapshot, &reply, access), snapshot.meta().uid_next);
     let selected = Box::new(Selected {
         view,
         access,
