@@ -109,14 +109,7 @@ pub(crate) struct Gateway {
 
 /// Serves clients until the stop signal, and then until their sessions have ended.
 pub async fn serve(listeners: Listeners, backends: Backends, settings: Settings, shutdown: Shutdown) {
-    let gateway = Arc::new(Gateway {
-        mailboxes: Mailboxes::new(settings.snapshot_cache_bytes),
-        derived: Derived::new(settings.derived_cache_bytes, settings.content_cache_bytes),
-        recheck: Recheck::new(backends.mailbox.clone(), backends.hints.clone(), settings.recheck_every),
-        backends,
-        settings,
-        shutdown,
-    });
+    let gateway = Arc::new(Gateway::new(backends, settings, shutdown));
     let clear = async {
         if let Some(listener) = listeners.clear {
             listen(&gateway, listener, Mode::Clear).await;
@@ -134,6 +127,19 @@ pub async fn serve(listeners: Listeners, backends: Backends, settings: Settings,
     tokio::select! {
         _ = async { tokio::join!(clear, tls) } => {}
         () = gateway.recheck.run() => {}
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new(backends: Backends, settings: Settings, shutdown: Shutdown) -> Self {
+        Self {
+            mailboxes: Mailboxes::new(settings.snapshot_cache_bytes),
+            derived: Derived::new(settings.derived_cache_bytes, settings.content_cache_bytes),
+            recheck: Recheck::new(backends.mailbox.clone(), backends.hints.clone(), settings.recheck_every),
+            backends,
+            settings,
+            shutdown,
+        }
     }
 }
 

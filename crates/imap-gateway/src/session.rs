@@ -328,3 +328,32 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mail_rpc::{AuthClient, MailboxClient, Transport};
+    use mailbox_hints::Hints;
+    use service_runtime::Shutdown;
+
+    use super::*;
+    use crate::server::{Backends, Settings};
+
+    /// Bytes of a session's task, at any time: 10 000 idle sessions are a few dozen megabytes.
+    const TASK_BYTES_MAX: usize = 3 * 1024;
+
+    #[tokio::test]
+    async fn an_idle_session_is_small() {
+        let transport = Transport::remote("http://127.0.0.1:1", None).unwrap();
+        let backends = Backends {
+            auth: AuthClient::new(transport.clone()),
+            mailbox: MailboxClient::new(transport),
+            hints: Hints::none(),
+        };
+        let gateway = Arc::new(Gateway::new(backends, Settings::default(), Shutdown::new()));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let task = run(gateway, Connection::from_tcp(stream, PROTOCOL).unwrap());
+        let size = std::mem::size_of_val(&task);
+        assert!(size <= TASK_BYTES_MAX, "{size}");
+    }
+}
