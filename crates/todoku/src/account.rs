@@ -94,7 +94,11 @@ async fn list(local: &Local) -> Result<()> {
     println!("{:<40} {:>10} {:>12} {:>12}  addresses", "account", "messages", "used", "quota");
     for account in admin.account_list().await? {
         let quota = get_quota(local, account.id).await?;
-        let limit = if quota.limit_bytes == 0 { "-".to_owned() } else { ByteSize::bytes(quota.limit_bytes).to_string() };
+        let limit = if quota.limit_bytes == 0 {
+            "-".to_owned()
+        } else {
+            ByteSize::bytes(quota.limit_bytes).to_string()
+        };
         let state = if account.enabled { "" } else { "(disabled) " };
         let aliases = admin.alias_list(&account.address).await?;
         let aliases = aliases.into_iter().map(|alias| alias.address).collect::<Vec<_>>().join(", ");

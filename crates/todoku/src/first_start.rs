@@ -30,7 +30,8 @@ pub(crate) async fn account(config: &Config, local: &Local) -> Result<Option<Fir
     let address = format!("{LOCAL_PART}@{domain}");
     let password = auth::generate_password();
     let limit = config.quota.default_bytes.as_u64();
-    let account = local.account_add(&address, &password, limit).await.context("cannot make the first account")?;
+    let account =
+        local.account_add(&address, &password, limit).await.context("cannot make the first account")?;
     let message = welcome::message(&address, jiff::Timestamp::now());
     let start = pb::AppendStart {
         grant: local.grant(account, Right::Own),
@@ -55,7 +56,10 @@ pub(crate) fn print(config: &Config, addresses: &Addresses, first: Option<&First
     println!("\nTodoku is ready. / Todoku の準備ができました。\n");
     if let Some(first) = first {
         println!("  Address    {}", first.address);
-        println!("  Password   {}   (shown only this once; `todoku account passwd` makes a new one)\n", first.password);
+        println!(
+            "  Password   {}   (shown only this once; `todoku account passwd` makes a new one)\n",
+            first.password
+        );
     }
     let line = |name: &str, clear: Option<SocketAddr>, how: &str, tls: Option<SocketAddr>| {
         let clear = clear.map(|address| format!("{address} ({how})"));

@@ -20,7 +20,8 @@ pub(crate) async fn run(config: &Config) -> Result<()> {
     if listen.is_empty() {
         bail!("[http] listen is empty, so there is nothing to ask");
     }
-    let answer = timeout(PATIENCE, ask(&listen)).await.with_context(|| format!("no answer from {listen}"))??;
+    let answer =
+        timeout(PATIENCE, ask(&listen)).await.with_context(|| format!("no answer from {listen}"))??;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     if head.split(' ').nth(1) == Some("200") {
         println!("ready");

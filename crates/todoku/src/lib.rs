@@ -31,6 +31,14 @@ pub async fn start_all(config: &Config, shutdown: &Shutdown) -> Result<Running> 
     all::start(config, shutdown).await
 }
 
+/// Makes the tables of this version, as `todoku migrate` does.
+///
+/// # Errors
+/// When the database cannot be reached or refuses.
+pub async fn migrate(config: &Config) -> Result<()> {
+    local::migrate(config).await
+}
+
 /// Makes an account with its mailboxes, as `todoku account add` does.
 ///
 /// # Errors

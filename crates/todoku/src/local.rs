@@ -51,7 +51,12 @@ impl Local {
     }
 
     /// An account with its mailboxes: both, or neither.
-    pub(crate) async fn account_add(&self, address: &str, password: &str, limit_bytes: u64) -> Result<AccountId> {
+    pub(crate) async fn account_add(
+        &self,
+        address: &str,
+        password: &str,
+        limit_bytes: u64,
+    ) -> Result<AccountId> {
         let account = self.auth.admin().account_add(address, password).await?;
         if let Err(error) = self.provision(account, limit_bytes).await {
             // Half an account would refuse the next try with "exists already".

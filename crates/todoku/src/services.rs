@@ -196,7 +196,8 @@ pub(crate) async fn start_delivery(
         proxy_trusted: wiring::proxy_trusted(config)?,
         memory: backends.memory.clone(),
     };
-    let services = delivery_gateway::Backends { auth: backends.auth.clone(), mailbox: backends.mailbox.clone() };
+    let services =
+        delivery_gateway::Backends { auth: backends.auth.clone(), mailbox: backends.mailbox.clone() };
     let listeners = delivery_gateway::Listeners { lmtp, smtp };
     shutdown.spawn(delivery_gateway::serve(listeners, services, settings, shutdown.clone()));
     Ok(addresses)
@@ -261,8 +262,9 @@ async fn serve_grpc(
     shutdown: &Shutdown,
     add: impl FnOnce(&mut Server) -> tonic::transport::server::Router,
 ) -> Result<SocketAddr> {
-    let listener: TcpListener =
-        wiring::bind(key, listen).await?.with_context(|| format!("{key} is empty: there is nothing to serve"))?;
+    let listener: TcpListener = wiring::bind(key, listen)
+        .await?
+        .with_context(|| format!("{key} is empty: there is nothing to serve"))?;
     let address = listener.local_addr()?;
     let mut server = Server::builder()
         .tcp_nodelay(true)
@@ -279,7 +281,9 @@ async fn serve_grpc(
     let stop = shutdown.clone();
     shutdown.spawn(async move {
         let incoming = TcpListenerStream::new(listener);
-        if let Err(error) = router.serve_with_incoming_shutdown(incoming, async move { stop.wait().await }).await {
+        if let Err(error) =
+            router.serve_with_incoming_shutdown(incoming, async move { stop.wait().await }).await
+        {
             warn!(%error, "The gRPC server stopped");
         }
     });

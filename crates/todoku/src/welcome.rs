@@ -6,7 +6,8 @@ use base64::Engine;
 pub(crate) fn message(address: &str, now: jiff::Timestamp) -> Vec<u8> {
     let subject = encoded_word("Todoku へようこそ / Welcome to Todoku");
     let from = encoded_word("届く Todoku");
-    let date = jiff::fmt::rfc2822::to_string(&now.to_zoned_datetime(jiff::tz::TimeZone::UTC)).unwrap_or_default();
+    let date =
+        jiff::fmt::rfc2822::to_string(&now.to_zoned_datetime(jiff::tz::TimeZone::UTC)).unwrap_or_default();
     let id = now.as_nanosecond();
     let body = base64_lines(&body(address));
     format!(
@@ -53,7 +54,8 @@ fn encoded_word(text: &str) -> String {
             word.push(c);
         }
     }
-    let encode = |word: &String| format!("=?utf-8?B?{}?=", base64::engine::general_purpose::STANDARD.encode(word));
+    let encode =
+        |word: &String| format!("=?utf-8?B?{}?=", base64::engine::general_purpose::STANDARD.encode(word));
     words.iter().map(encode).collect::<Vec<_>>().join("\r\n ")
 }
 
@@ -81,7 +83,11 @@ mod tests {
         assert!(mail.is_ascii());
         assert!(mail.split(|b| *b == b'\n').all(|line| line.len() <= 78));
         let derived = mail_message::derive(&mail);
-        assert!(derived.search_text.contains("todoku へようこそ / welcome to todoku"), "{}", derived.search_text);
+        assert!(
+            derived.search_text.contains("todoku へようこそ / welcome to todoku"),
+            "{}",
+            derived.search_text
+        );
         assert!(derived.search_text.contains("メールが届きました"));
     }
 }

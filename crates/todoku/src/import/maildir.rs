@@ -102,7 +102,8 @@ fn with_crlf(text: Vec<u8>) -> Vec<u8> {
 /// Programs keep INTERNALDATE as the file's modification time; the name begins with the time of delivery.
 fn received_at(path: &PathBuf) -> Option<i64> {
     let modified = std::fs::metadata(path).ok().and_then(|meta| meta.modified().ok());
-    let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|time| time.as_secs() as i64);
+    let modified =
+        modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|time| time.as_secs() as i64);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     modified.or_else(|| name.split('.').next().and_then(|seconds| seconds.parse().ok()))
 }

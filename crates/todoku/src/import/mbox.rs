@@ -130,12 +130,14 @@ fn drop_last_line_end(octets: &mut Vec<u8>) {
 fn separator_date(line: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(line).ok()?.trim_end();
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let time = words.iter().rposition(|word| word.split(':').count() >= 2 && word.as_bytes()[0].is_ascii_digit())?;
+    let time =
+        words.iter().rposition(|word| word.split(':').count() >= 2 && word.as_bytes()[0].is_ascii_digit())?;
     let month = words.get(time.checked_sub(2)?)?;
     let day = words.get(time - 1)?;
     let rest = &words[time + 1..];
     let year = rest.iter().find(|word| word.len() == 4 && word.bytes().all(|b| b.is_ascii_digit()))?;
-    let zone = rest.iter().find(|word| word.len() == 5 && word.starts_with(['+', '-'])).copied().unwrap_or("+0000");
+    let zone =
+        rest.iter().find(|word| word.len() == 5 && word.starts_with(['+', '-'])).copied().unwrap_or("+0000");
     let clock = words[time];
     let seconds = if clock.split(':').count() == 2 { ":00" } else { "" };
     let text = format!("{day} {month} {year} {clock}{seconds} {zone}");
@@ -179,7 +181,8 @@ fn letters(value: &[u8]) -> FlagBits {
 
 /// Thunderbird's bits, four hexadecimal digits.
 fn mozilla(value: &[u8]) -> FlagBits {
-    let bits = std::str::from_utf8(value).ok().and_then(|text| u16::from_str_radix(text, 16).ok()).unwrap_or(0);
+    let bits =
+        std::str::from_utf8(value).ok().and_then(|text| u16::from_str_radix(text, 16).ok()).unwrap_or(0);
     [(1, FlagBits::SEEN), (2, FlagBits::ANSWERED), (4, FlagBits::FLAGGED), (8, FlagBits::DELETED)]
         .into_iter()
         .filter(|(bit, _)| bits & bit != 0)

@@ -83,7 +83,8 @@ pub(crate) async fn run(
         create(mailbox, &grant(), &folder.mailbox).await?;
         let mut progress = Progress::new(format!("[{}/{count}] {}", index + 1, folder.mailbox));
         let before = uid_next(mailbox, &grant(), &folder.mailbox).await?;
-        let mut import = FolderImport { mailbox, grant: &grant, folder: &folder.mailbox, seen: HashMap::new(), before };
+        let mut import =
+            FolderImport { mailbox, grant: &grant, folder: &folder.mailbox, seen: HashMap::new(), before };
         match format {
             Format::Mbox => {
                 for mail in mbox::Mails::open(&folder.path)? {
@@ -128,7 +129,9 @@ impl FolderImport<'_> {
         summary.read += 1;
         summary.bytes += size;
         match reply {
-            Ok(reply) => summary.added += u64::from(reply.uids.first().is_some_and(|uid| *uid >= self.before)),
+            Ok(reply) => {
+                summary.added += u64::from(reply.uids.first().is_some_and(|uid| *uid >= self.before))
+            }
             Err(status) => match Refusal::from(status) {
                 Refusal::Limit(why) | Refusal::Invalid(why) => {
                     summary.failed += 1;
@@ -183,8 +186,11 @@ async fn create(mailbox: &MailboxClient, grant: &Bytes, name: &MailboxName) -> R
     let request = pb::CreateRequest { grant: grant.clone(), name: name.as_str().to_owned(), special_use: 0 };
     match mailbox.create(request).await.map_err(Refusal::from) {
         Ok(_) => {
-            let request =
-                pb::SubscribeRequest { grant: grant.clone(), name: name.as_str().to_owned(), subscribed: true };
+            let request = pb::SubscribeRequest {
+                grant: grant.clone(),
+                name: name.as_str().to_owned(),
+                subscribed: true,
+            };
             mailbox.subscribe(request).await.map_err(Refusal::from)?;
             Ok(())
         }
