@@ -1,5 +1,7 @@
 //! One suite for both databases, through the generated client: contract and SQL are tested together.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 /// Makes a test of each function for SQLite and for PostgreSQL. Every test ends with a check of the whole database.
 macro_rules! suite {
     ($($name:ident),* $(,)?) => {
