@@ -27,8 +27,8 @@ const CONNECTIONS_MAX: u32 = 10;
 /// Longest time for the database to say that it is there.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the service needs to know.
-#[derive(Debug, Clone)]
+/// What the service needs to know. Not `Debug`: the database address may hold a password.
+#[derive(Clone)]
 pub struct AuthConfig {
     /// `postgres://…` or `sqlite:path`.
     pub database_url: String,
