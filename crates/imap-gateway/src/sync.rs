@@ -26,6 +26,17 @@ pub(crate) enum Expunges {
     Keep,
 }
 
+/// How the client hears of what its own command did to flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Echo {
+    /// A FETCH line for each message.
+    Line,
+    /// `.SILENT`: it knows. The mod-sequence is told all the same (RFC 7162 §3.1.3).
+    Silent,
+    /// The line with the message's data says it: clients such as curl take the first FETCH line for the data.
+    WithData,
+}
+
 /// The client's own STORE, whose effect it may know already.
 #[derive(Debug)]
 pub(crate) struct OwnStore<'a> {
@@ -35,7 +46,7 @@ pub(crate) struct OwnStore<'a> {
     pub(crate) action: StoreAction,
     /// Its flags as bits of the new snapshot.
     pub(crate) flags: FlagBits,
-    pub(crate) silent: bool,
+    pub(crate) echo: Echo,
     /// UNCHANGEDSINCE was given: the new mod-sequence is part of the answer (RFC 7162 §3.1.3).
     pub(crate) conditional: bool,
 }
@@ -225,10 +236,14 @@ fn write_flag_changes(
             (Some(change), StoreAction::Remove) => change.flags_before.without(own.flags),
         };
         // INV: .SILENT hides what the client did, never what others did.
-        if !own.silent || entry.flags != expected {
-            write_flags_line(view, enabled, out, (index, &entry), Some(own));
-        } else if enabled.condstore || own.conditional {
-            write_modseq_line(view, enabled, out, (index, &entry), own);
+        match own.echo {
+            Echo::WithData => {}
+            Echo::Silent if entry.flags == expected => {
+                if enabled.condstore || own.conditional {
+                    write_modseq_line(view, enabled, out, (index, &entry), own);
+                }
+            }
+            Echo::Line | Echo::Silent => write_flags_line(view, enabled, out, (index, &entry), Some(own)),
         }
     }
     for change in changes {

@@ -12,7 +12,7 @@ use crate::fetch::{Missing, Place, Plan, send_messages};
 use crate::limits::FETCH_PAGE_MESSAGES;
 use crate::session::Session;
 use crate::state::{Access, State};
-use crate::sync::OwnStore;
+use crate::sync::{Echo, OwnStore};
 use crate::view::{Message, View};
 
 pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
@@ -42,8 +42,9 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
     if let Some(partial) = fetch.partial {
         messages = window(&messages, partial).to_vec();
     }
+    let mut newly_seen = UidSet::new();
     if plan.sets_seen {
-        mark_seen(session, &messages, fetch.by).await?;
+        newly_seen = mark_seen(session, &messages, fetch.by).await?;
         // Numbers and flags as they are after that; what was chosen stays chosen.
         let view = &session.selected()?.view;
         messages.retain_mut(|message| match current(view, message) {
@@ -57,7 +58,12 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
             }
         });
     }
-    send(session, &plan, &messages, &mut missing).await?;
+    let with_flags = (!newly_seen.is_empty()).then(|| plan.with_flags(session.enabled.condstore));
+    let is_newly_seen = |message: &Message| newly_seen.contains(message.entry.uid);
+    for run in messages.chunk_by(|a, b| is_newly_seen(a) == is_newly_seen(b)) {
+        let plan = with_flags.as_ref().filter(|_| is_newly_seen(&run[0])).unwrap_or(&plan);
+        send(session, plan, run, &mut missing).await?;
+    }
     if missing.undecodable {
         return Err(CmdError::no(Code::UnknownCte, "A part has an encoding that cannot be undone"));
     }
@@ -122,15 +128,15 @@ async fn vanished(
     select::write_vanished(session, &asked, since, None).await
 }
 
-/// RFC 9051 §6.4.5: one call for all messages, and the change is told before the data.
-async fn mark_seen(session: &mut Session, messages: &[Message], by: Numbering) -> Result<(), CmdError> {
+/// RFC 9051 §6.4.5: one call for all messages. Which became seen; their lines of data say so.
+async fn mark_seen(session: &mut Session, messages: &[Message], by: Numbering) -> Result<UidSet, CmdError> {
     if session.selected()?.access == Access::ReadOnly {
-        return Ok(());
+        return Ok(UidSet::new());
     }
     let unseen = messages.iter().filter(|message| !message.entry.flags.contains(FlagBits::SEEN));
     let uids: UidSet = unseen.map(|message| message.entry.uid).collect();
     if uids.is_empty() {
-        return Ok(());
+        return Ok(uids);
     }
     let known = session.newest()?;
     let request = pb::StoreFlagsRequest {
@@ -152,8 +158,9 @@ async fn mark_seen(session: &mut Session, messages: &[Message], by: Numbering) -
         by,
         action: StoreAction::Add,
         flags: FlagBits::SEEN,
-        silent: false,
+        echo: Echo::WithData,
         conditional: false,
     };
-    session.take_reply(&known, sync, store::expunges_of(by), Some(own))
+    session.take_reply(&known, sync, store::expunges_of(by), Some(own))?;
+    Ok(uids)
 }

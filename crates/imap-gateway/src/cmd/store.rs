@@ -6,7 +6,7 @@ use mail_types::{FlagBits, UidSet};
 
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::session::Session;
-use crate::sync::{Expunges, OwnStore};
+use crate::sync::{Echo, Expunges, OwnStore};
 use crate::view::View;
 
 pub(crate) async fn store(session: &mut Session, store: Store) -> CmdResult {
@@ -47,7 +47,7 @@ pub(crate) async fn store(session: &mut Session, store: Store) -> CmdResult {
         by: store.by,
         action: store.action,
         flags: bits(&store.flags, keywords),
-        silent: store.silent,
+        echo: if store.silent { Echo::Silent } else { Echo::Line },
         conditional: store.unchanged_since.is_some(),
     };
     session.take_reply(&known, sync, expunges, Some(own))?;

@@ -93,6 +93,12 @@ impl Plan {
         }
         plan
     }
+
+    /// The same with the flags, and with their mod-sequence, in front: for messages whose flags this FETCH changes.
+    pub(crate) fn with_flags(&self, mod_seq: bool) -> Self {
+        let told = [FetchItem::Flags, FetchItem::ModSeq].into_iter().take(1 + usize::from(mod_seq));
+        Self::new(told.chain(self.items.iter().cloned()).collect())
+    }
 }
 
 /// Where an item is; `None` if it is not about octets.
