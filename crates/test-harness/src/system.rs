@@ -146,12 +146,9 @@ impl System {
             };
             sets.push(NAMES.map(account).to_vec());
         }
-        let wanted: Vec<_> = sets
-            .iter()
-            .flatten()
-            .map(|account| (account.address.clone(), account.password.clone()))
-            .collect();
-        todoku::account_add(&self.config, &wanted).await?;
+        for account in sets.iter().flatten() {
+            todoku::account_add(&self.config, &account.address, &account.password).await?;
+        }
         Ok(sets)
     }
 

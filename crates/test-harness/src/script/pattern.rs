@@ -26,8 +26,10 @@ fn pieces(pattern: &str) -> Vec<Piece<'_>> {
             out.push(Piece::Variable(name));
             rest = after;
         } else {
-            let next = [rest[1..].find("..."), rest[1..].find("${")].into_iter().flatten().min();
-            let end = next.map_or(rest.len(), |at| at + 1);
+            let first = rest.chars().next().map_or(rest.len(), char::len_utf8);
+            let after = &rest[first..];
+            let next = [after.find("..."), after.find("${")].into_iter().flatten().min();
+            let end = next.map_or(rest.len(), |at| at + first);
             out.push(Piece::Text(&rest[..end]));
             rest = &rest[end..];
         }
@@ -157,6 +159,7 @@ mod tests {
         assert!(matches("* 1 EXISTS", "* 11 EXISTS", &none).is_none());
         assert!(matches("a OK [UNSEEN 3] ...", "a OK [UNSEEN 3] first", &none).is_some());
         assert!(matches("...x...", "axb", &none).is_some());
+        assert!(matches("日本語...", "日本語 x", &none).is_some());
         let bound = matches("* OK [UIDVALIDITY ${v}] ...", "* OK [UIDVALIDITY 77] UIDs", &none).unwrap();
         assert_eq!(bound["v"], "77");
         assert!(matches("${v} ${v}", "77 78", &none).is_none());

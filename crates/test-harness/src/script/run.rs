@@ -16,6 +16,9 @@ use super::peer::{PATIENCE, Peer};
 /// How long "nothing of this kind comes" is watched when nothing else is waited for.
 const ABSENCE: Duration = Duration::from_millis(300);
 
+/// How much of a line a transcript shows, in characters.
+const NOTED_CHARS: usize = 1000;
+
 /// The server under test.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -123,7 +126,7 @@ impl Run<'_> {
             Step::Deliver { account, message } => self.deliver(account, message).await?,
             Step::Send { name, octets } => {
                 let octets = fill(octets, &self.variables);
-                let _ = writeln!(self.transcript, "{name}: {}", String::from_utf8_lossy(&octets).trim_end());
+                self.note(name, ':', &String::from_utf8_lossy(&octets));
                 self.peer(name).await?.send(&octets).await?;
             }
             Step::Expect { name, .. } => self.expect(name, block).await?,
@@ -131,6 +134,12 @@ impl Run<'_> {
             Step::Sleep(milliseconds) => sleep(Duration::from_millis(*milliseconds)).await,
         }
         Ok(None)
+    }
+
+    /// For the transcript of a failure. Of long lines the beginning is enough.
+    fn note(&mut self, name: &str, direction: char, text: &str) {
+        let shown: String = text.trim_end().chars().take(NOTED_CHARS).collect();
+        let _ = writeln!(self.transcript, "{name}{direction} {shown}");
     }
 
     async fn requires(&mut self, capability: &str) -> Result<Option<Outcome>> {
@@ -225,7 +234,7 @@ impl Run<'_> {
         let mut next = 0;
         while !waits || next < in_order.len() || !anywhere.is_empty() {
             let Some(line) = self.peer(name).await?.line(until).await? else { break };
-            let _ = writeln!(self.transcript, "{name}< {line}");
+            self.note(name, '<', &line);
             if let Some(pattern) =
                 absent.iter().find(|pattern| matches(pattern, &line, &self.variables).is_some())
             {
