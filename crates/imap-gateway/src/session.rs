@@ -145,6 +145,7 @@ impl Session {
                 if has_open_literal {
                     self.framer.refuse_literal();
                 }
+                self.forget_saved(&error, &frame);
                 return self.parse_error(&error).map(|()| Next::Command);
             }
         };
@@ -245,6 +246,17 @@ impl Session {
             return Ok(());
         }
         self.bad(error.tag.as_ref(), &error.to_string())
+    }
+
+    /// RFC 5182 §2.1: a search with SAVE that is refused leaves an empty result, for its charset too.
+    fn forget_saved(&mut self, error: &ParseError, frame: &Frame) {
+        let names_save = || frame.bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"SAVE"));
+        if let State::Selected(_, selected) = &mut self.state
+            && error.kind == imap_wire::ParseErrorKind::BadCharset
+            && names_save()
+        {
+            selected.saved = mail_types::UidSet::new();
+        }
     }
 
     /// Says goodbye, if that is still to be done, and closes.

@@ -64,14 +64,14 @@ async fn seen_is_set_once_and_told_to_all() {
     );
     assert!(b.ok("NOOP").await.is_empty(), "PEEK changes nothing");
     let lines = a.ok("FETCH 1 (BODY[TEXT] BODY[HEADER])").await;
-    assert_eq!(lines[0], "* 1 FETCH (FLAGS (\\Seen \\Recent))");
     assert_eq!(
-        lines[1],
-        format!(
-            "* 1 FETCH (BODY[TEXT] {{{}}}\r\n{body} BODY[HEADER] {{{}}}\r\n{header})",
+        lines,
+        [format!(
+            "* 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {{{}}}\r\n{body} BODY[HEADER] {{{}}}\r\n{header})",
             body.len(),
             header.len()
-        )
+        )],
+        "in one line with the data, and before it"
     );
     assert_eq!(b.ok("NOOP").await, ["* 1 FETCH (FLAGS (\\Seen))"]);
     assert_eq!(a.ok("FETCH 1 BODY[]<6.3>").await, ["* 1 FETCH (BODY[]<6> {3}\r\na1@)"], "seen already");
@@ -256,6 +256,13 @@ async fn the_view_decides_what_it_can_and_storage_the_rest() {
     assert!(a.ok("SEARCH RETURN (SAVE) SEEN").await.is_empty());
     assert_eq!(a.ok("FETCH $ UID").await, ["* 2 FETCH (UID 2)", "* 4 FETCH (UID 4)"]);
     assert_eq!(a.ok("UID SEARCH UID $ SUBJECT 4").await, ["* SEARCH 4"]);
+    a.fails("SEARCH RETURN (SAVE) CHARSET X-NONE TEXT a").await;
+    assert!(a.ok("FETCH $ UID").await.is_empty(), "a failed search saves nothing");
+    let lines = a.ok("FETCH 3 (THREADID EMAILID)").await;
+    let thread = lines[0].split("THREADID (").nth(1).unwrap().split(')').next().unwrap().to_owned();
+    let email = lines[0].split("EMAILID (").nth(1).unwrap().split(')').next().unwrap().to_owned();
+    assert_eq!(a.ok(&format!("SEARCH THREADID {thread}")).await, ["* SEARCH 3"]);
+    assert_eq!(a.ok(&format!("SEARCH EMAILID {email} NOT THREADID X1")).await, ["* SEARCH 3"]);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
         items.push(FetchItem::ModSeq);
     }
     session.enabled.condstore |= items.contains(&FetchItem::ModSeq);
-    let plan = Plan::new(items);
+    let mut plan = Plan::new(items);
 
     let selected = session.selected()?;
     let selection = selected.view.select(fetch.by, &fetch.set, &selected.saved)?;
@@ -42,9 +42,9 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
     if let Some(partial) = fetch.partial {
         messages = window(&messages, partial).to_vec();
     }
-    let mut newly_seen = UidSet::new();
     if plan.sets_seen {
-        newly_seen = mark_seen(session, &messages, fetch.by).await?;
+        let newly_seen = mark_seen(session, &messages, fetch.by).await?;
+        plan.tell_seen(newly_seen, session.enabled);
         // Numbers and flags as they are after that; what was chosen stays chosen.
         let view = &session.selected()?.view;
         messages.retain_mut(|message| match current(view, message) {
@@ -58,12 +58,7 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
             }
         });
     }
-    let with_flags = (!newly_seen.is_empty()).then(|| plan.with_flags(session.enabled.condstore));
-    let is_newly_seen = |message: &Message| newly_seen.contains(message.entry.uid);
-    for run in messages.chunk_by(|a, b| is_newly_seen(a) == is_newly_seen(b)) {
-        let plan = with_flags.as_ref().filter(|_| is_newly_seen(&run[0])).unwrap_or(&plan);
-        send(session, plan, run, &mut missing).await?;
-    }
+    send(session, &plan, &messages, &mut missing).await?;
     if missing.undecodable {
         return Err(CmdError::no(Code::UnknownCte, "A part has an encoding that cannot be undone"));
     }

@@ -4,14 +4,15 @@ mod key;
 
 use imap_wire::{ESearch, Numbering, Numbers, Search, SearchReturn, Tag};
 use mail_rpc::{Refusal, pb, set_from_pb, set_to_pb};
-use mail_types::UidSet;
+use mail_types::{Uid, UidSet};
 
-use self::key::{Compiled, Context, Truth};
+use self::key::{Compiled, Context, Found, Truth};
 use super::fetch::window;
 use super::store;
 use crate::error::{CmdError, CmdResult, Done};
+use crate::fetch::{Place, Wanted};
+use crate::limits::FETCH_PAGE_MESSAGES;
 use crate::session::Session;
-use crate::state::State;
 use crate::view::Message;
 
 pub(crate) async fn search(session: &mut Session, tag: &Tag, search: Search) -> CmdResult {
@@ -47,8 +48,7 @@ async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
 
 /// The messages that satisfy the key, ascending.
 async fn find(session: &mut Session, compiled: &Compiled) -> Result<Vec<Message>, CmdError> {
-    let State::Selected(user, selected) = &session.state else { return Ok(Vec::new()) };
-    let view = &selected.view;
+    let view = &session.selected()?.view;
     let all = view.select_all();
     // What the view knows decides most messages; storage is asked about the others, once.
     let judged: Vec<(Message, Truth)> = view
@@ -64,10 +64,29 @@ async fn find(session: &mut Session, compiled: &Compiled) -> Result<Vec<Message>
     if undecided.is_empty() {
         return Ok(judged.into_iter().map(|(message, _)| message).collect());
     }
+    let found = Found {
+        conditions: ask(session, compiled, &undecided).await?,
+        threads: find_threads(session, compiled, &judged).await?,
+    };
+    let view = &session.selected()?.view;
+    Ok(judged
+        .into_iter()
+        .filter(|(message, truth)| {
+            *truth == Truth::Yes || compiled.judge(view, message, Some(&found)) == Truth::Yes
+        })
+        .map(|(message, _)| message)
+        .collect())
+}
+
+/// Storage's part: the messages that satisfy each condition.
+async fn ask(session: &Session, compiled: &Compiled, undecided: &UidSet) -> Result<Vec<UidSet>, CmdError> {
+    if compiled.conditions.is_empty() {
+        return Ok(Vec::new());
+    }
     let request = pb::SearchRequest {
-        grant: user.grant.clone(),
-        mailbox_id: selected.mailbox().get(),
-        uids: set_to_pb(&undecided),
+        grant: session.grant()?,
+        mailbox_id: session.selected()?.mailbox().get(),
+        uids: set_to_pb(undecided),
         conditions: compiled.conditions.clone(),
     };
     let reply = session.gateway.backends.mailbox.search(request).await;
@@ -76,14 +95,42 @@ async fn find(session: &mut Session, compiled: &Compiled) -> Result<Vec<Message>
     if matches.len() != compiled.conditions.len() {
         return Err(CmdError::internal("storage answered other conditions than it was asked"));
     }
-    let view = &session.selected()?.view;
-    Ok(judged
-        .into_iter()
-        .filter(|(message, truth)| {
-            *truth == Truth::Yes || compiled.judge(view, message, Some(&matches)) == Truth::Yes
-        })
-        .map(|(message, _)| message)
-        .collect())
+    Ok(matches)
+}
+
+/// RFC 8474 §5.2: threads are among the data that FETCH keeps.
+async fn find_threads(
+    session: &Session,
+    compiled: &Compiled,
+    judged: &[(Message, Truth)],
+) -> Result<Vec<UidSet>, CmdError> {
+    let mut found: Vec<Vec<Uid>> = vec![Vec::new(); compiled.threads.len()];
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let place = Place {
+        account: session.user()?.account,
+        grant: session.grant()?,
+        mailbox: session.selected()?.mailbox(),
+    };
+    let gateway = &session.gateway;
+    let undecided: Vec<_> = judged
+        .iter()
+        .filter(|(_, truth)| *truth == Truth::Unknown)
+        .map(|(message, _)| message.entry)
+        .collect();
+    for page in undecided.chunks(FETCH_PAGE_MESSAGES) {
+        let data = gateway.derived.load(&gateway.backends.mailbox, &place, page, Wanted::default()).await?;
+        for (entry, data) in page.iter().zip(data) {
+            let Some(data) = data else { continue };
+            for (thread, uids) in compiled.threads.iter().zip(&mut found) {
+                if data.thread_id == *thread {
+                    uids.push(entry.uid);
+                }
+            }
+        }
+    }
+    Ok(found.into_iter().map(|uids| uids.into_iter().collect()).collect())
 }
 
 /// Writes SEARCH or ESEARCH. Returns what SAVE saves (RFC 5182 §2.1, §2.4).

@@ -4,15 +4,19 @@ use std::ops::Range;
 
 use imap_wire::{BytesRange, FetchItem, Section, SectionText};
 use mail_message::{Encoding, Keep, PartIndex, SectionPart, section_range};
+use mail_types::{Uid, UidSet};
 
 use super::derived::{MessageData, Wanted};
 use crate::limits::{BINARY_BYTES_MAX, HEADER_BYTES_MAX};
+use crate::state::Enabled;
 
 /// What a FETCH asks, once for all its messages.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// In the order of the reply.
-    pub(crate) items: Vec<FetchItem>,
+    items: Vec<FetchItem>,
+    /// Messages whose flags this FETCH changes, and the items for those: with the flags in front.
+    newly_seen: Option<(UidSet, Vec<FetchItem>)>,
     pub(crate) wanted: Wanted,
     /// Something beside UID, FLAGS and MODSEQ, which the view knows.
     pub(crate) needs_data: bool,
@@ -46,6 +50,7 @@ impl Plan {
         }
         let mut plan = Self {
             items,
+            newly_seen: None,
             wanted: Wanted::default(),
             needs_data: false,
             needs_content: false,
@@ -94,10 +99,20 @@ impl Plan {
         plan
     }
 
-    /// The same with the flags, and with their mod-sequence, in front: for messages whose flags this FETCH changes.
-    pub(crate) fn with_flags(&self, mod_seq: bool) -> Self {
-        let told = [FetchItem::Flags, FetchItem::ModSeq].into_iter().take(1 + usize::from(mod_seq));
-        Self::new(told.chain(self.items.iter().cloned()).collect())
+    /// These messages became seen, and their lines say so.
+    pub(crate) fn tell_seen(&mut self, uids: UidSet, enabled: Enabled) {
+        let told = [FetchItem::Flags, FetchItem::ModSeq].into_iter().take(1 + usize::from(enabled.condstore));
+        let mut items: Vec<FetchItem> = told.collect();
+        items.extend(self.items.iter().filter(|item| !items.contains(item)).cloned().collect::<Vec<_>>());
+        self.newly_seen = Some((uids, items));
+    }
+
+    /// The items of one message.
+    pub(super) fn items_of(&self, uid: Uid) -> &[FetchItem] {
+        match &self.newly_seen {
+            Some((uids, items)) if uids.contains(uid) => items,
+            _ => &self.items,
+        }
     }
 }
 

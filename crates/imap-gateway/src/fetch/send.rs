@@ -42,7 +42,9 @@ pub(crate) async fn send_messages(
         for message in messages {
             let mut writer = Writer::new(connection.output());
             let mut line = writer.fetch(message.number);
-            plan.items.iter().for_each(|item| write_item(&mut line, item, view, message, None));
+            plan.items_of(message.entry.uid)
+                .iter()
+                .for_each(|item| write_item(&mut line, item, view, message, None));
             line.end();
         }
         return Ok(connection.flush_if_much().await?);
@@ -99,7 +101,8 @@ impl Source {
             ),
             _ => None,
         };
-        let located: Vec<_> = plan.items.iter().map(|item| locate(item, data, index.as_ref())).collect();
+        let items = plan.items_of(message.entry.uid);
+        let located: Vec<_> = items.iter().map(|item| locate(item, data, index.as_ref())).collect();
         let end = located.iter().flatten().map(end_of).max().unwrap_or_default();
         if end == 0 {
             return Ok(Self::Here(located, Bytes::new()));
@@ -185,7 +188,7 @@ impl Line<'_> {
     fn write_whole(&mut self, located: &[Option<Located>], octets: &[u8], missing: &mut Missing) {
         let mut writer = Writer::new(self.connection.output());
         let mut line = writer.fetch(self.message.number);
-        for (at, item) in self.plan.items.iter().enumerate() {
+        for (at, item) in self.plan.items_of(self.message.entry.uid).iter().enumerate() {
             match located.get(at).and_then(Option::as_ref) {
                 None => write_item(&mut line, item, self.view, self.message, Some((self.data, self.place))),
                 Some(located) => {
@@ -207,7 +210,7 @@ impl Line<'_> {
     ) -> Result<(), CmdError> {
         let mut range = first;
         let mut begun = false;
-        for (item, located) in self.plan.items.iter().zip(located) {
+        for (item, located) in self.plan.items_of(self.message.entry.uid).iter().zip(located) {
             let Some(located) = located else {
                 begin(self.connection, self.message.number, &mut begun, |line| {
                     write_item(line, item, self.view, self.message, Some((self.data, self.place)));

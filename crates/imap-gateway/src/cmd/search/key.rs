@@ -2,7 +2,7 @@
 
 use imap_wire::{Date, Numbering, SearchKey, SequenceSet};
 use mail_rpc::pb::{self, condition::Is, text_match::Field};
-use mail_types::{FlagBits, ModSeq, UidSet};
+use mail_types::{FlagBits, ModSeq, Uid, UidSet};
 
 use crate::error::CmdError;
 use crate::view::{Message, View};
@@ -27,6 +27,8 @@ pub(super) struct Compiled {
     node: Node,
     /// To be sent to storage; [`Node::Condition`] counts them.
     pub(super) conditions: Vec<pb::Condition>,
+    /// Threads that are looked for; [`Node::Thread`] counts them.
+    pub(super) threads: Vec<u64>,
     /// RFC 7162 §3.1.5: the reply has a MODSEQ.
     pub(super) uses_modseq: bool,
 }
@@ -44,6 +46,14 @@ enum Node {
     ModSeq(ModSeq),
     Message(u64),
     Condition(usize),
+    Thread(usize),
+}
+
+/// What was found for each condition, and for each thread.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) conditions: Vec<UidSet>,
+    pub(super) threads: Vec<UidSet>,
 }
 
 /// RFC 9051 §6.4.4: days since 1970 with no end.
@@ -55,14 +65,19 @@ impl Compiled {
     /// # Errors
     /// BAD for sequence numbers that do not exist, and for keys that are not offered.
     pub(super) fn new(key: &SearchKey, context: Context<'_>) -> Result<Self, CmdError> {
-        let mut compiled = Self { node: Node::Always(true), conditions: Vec::new(), uses_modseq: false };
+        let mut compiled = Self {
+            node: Node::Always(true),
+            conditions: Vec::new(),
+            threads: Vec::new(),
+            uses_modseq: false,
+        };
         compiled.node = compiled.node(key, &context)?;
         Ok(compiled)
     }
 
-    /// Does a message satisfy the key? `matches`: what storage found for each condition.
-    pub(super) fn judge(&self, view: &View, message: &Message, matches: Option<&[UidSet]>) -> Truth {
-        judge(&self.node, view, message, matches)
+    /// Does a message satisfy the key? `found`: what storage said.
+    pub(super) fn judge(&self, view: &View, message: &Message, found: Option<&Found>) -> Truth {
+        judge(&self.node, view, message, found)
     }
 
     fn node(&mut self, key: &SearchKey, context: &Context<'_>) -> Result<Node, CmdError> {
@@ -96,7 +111,14 @@ impl Compiled {
             }
             K::SaveDateSupported => Node::Always(true),
             K::EmailId(id) => Node::Message(id.strip_prefix('E').and_then(|id| id.parse().ok()).unwrap_or(0)),
-            K::ThreadId(_) | K::Filter(_) => return Err(CmdError::bad("This search key is not offered")),
+            K::ThreadId(id) => match id.strip_prefix('T').and_then(|id| id.parse().ok()) {
+                Some(thread) => {
+                    self.threads.push(thread);
+                    Node::Thread(self.threads.len() - 1)
+                }
+                None => Node::Always(false),
+            },
+            K::Filter(_) => return Err(CmdError::bad("This search key is not offered")),
             _ => self.condition(key),
         })
     }
@@ -174,14 +196,14 @@ fn now() -> i64 {
     since.map_or(0, |since| since.as_secs() as i64)
 }
 
-fn judge(node: &Node, view: &View, message: &Message, matches: Option<&[UidSet]>) -> Truth {
+fn judge(node: &Node, view: &View, message: &Message, found: Option<&Found>) -> Truth {
     let entry = &message.entry;
     match node {
         Node::Always(truth) => Truth::from(*truth),
         Node::And(nodes) => {
             let mut all = Truth::Yes;
             for node in nodes {
-                match judge(node, view, message, matches) {
+                match judge(node, view, message, found) {
                     Truth::No => return Truth::No,
                     Truth::Unknown => all = Truth::Unknown,
                     Truth::Yes => {}
@@ -189,15 +211,15 @@ fn judge(node: &Node, view: &View, message: &Message, matches: Option<&[UidSet]>
             }
             all
         }
-        Node::Or(a, b) => match judge(a, view, message, matches) {
+        Node::Or(a, b) => match judge(a, view, message, found) {
             Truth::Yes => Truth::Yes,
-            Truth::No => judge(b, view, message, matches),
-            Truth::Unknown => match judge(b, view, message, matches) {
+            Truth::No => judge(b, view, message, found),
+            Truth::Unknown => match judge(b, view, message, found) {
                 Truth::Yes => Truth::Yes,
                 Truth::No | Truth::Unknown => Truth::Unknown,
             },
         },
-        Node::Not(node) => match judge(node, view, message, matches) {
+        Node::Not(node) => match judge(node, view, message, found) {
             Truth::Yes => Truth::No,
             Truth::No => Truth::Yes,
             Truth::Unknown => Truth::Unknown,
@@ -207,10 +229,15 @@ fn judge(node: &Node, view: &View, message: &Message, matches: Option<&[UidSet]>
         Node::Uids(uids) => Truth::from(uids.contains(entry.uid)),
         Node::ModSeq(at_least) => Truth::from(entry.modseq >= *at_least),
         Node::Message(id) => Truth::from(entry.message.get() == *id),
-        Node::Condition(index) => match matches.and_then(|matches| matches.get(*index)) {
-            Some(uids) => Truth::from(uids.contains(entry.uid)),
-            None => Truth::Unknown,
-        },
+        Node::Condition(index) => among(found.map(|found| &found.conditions[..]), *index, entry.uid),
+        Node::Thread(index) => among(found.map(|found| &found.threads[..]), *index, entry.uid),
+    }
+}
+
+fn among(found: Option<&[UidSet]>, index: usize, uid: Uid) -> Truth {
+    match found.and_then(|found| found.get(index)) {
+        Some(uids) => Truth::from(uids.contains(uid)),
+        None => Truth::Unknown,
     }
 }
 
