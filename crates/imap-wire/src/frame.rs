@@ -44,7 +44,7 @@ pub struct Literal {
     pub(crate) header: usize,
     /// Position of the bytes.
     pub(crate) data: Range<usize>,
-    /// `~{n}`: may hold NUL (RFC 3516 §4.5).
+    /// `~{n}`: may hold NUL (RFC 3516 §4.4).
     pub(crate) binary: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct Literal {
 pub struct LiteralHeader {
     /// Its size in bytes.
     pub size: u64,
-    /// `~{n}`: may hold NUL (RFC 3516 §4.5).
+    /// `~{n}`: may hold NUL (RFC 3516 §4.4).
     pub binary: bool,
     /// `{n}` without `+`: the client waits for `+ ` before it sends.
     pub sync: bool,

@@ -202,7 +202,7 @@ fn binary(index: Option<&PartIndex>, path: &[u32], whole: Range<u64>) -> Located
     }
 }
 
-/// RFC 9051 §6.4.5.2: beyond the end there is nothing.
+/// RFC 9051 §6.4.5: beyond the end there is nothing.
 fn clip(range: Range<u64>, partial: Option<BytesRange>) -> Range<u64> {
     let Some(partial) = partial else { return range };
     let start = range.start.saturating_add(partial.offset).min(range.end);

@@ -116,7 +116,7 @@ impl FetchWriter<'_> {
     }
 
     /// The answer to `BODY[...]`, `BINARY[...]` or `RFC822...`, whole: a literal, or `""` if there is nothing. A
-    /// binary item with NUL is sent as a `literal8` (RFC 3516 §4.5).
+    /// binary item with NUL is sent as a `literal8` (RFC 3516 §4.2).
     pub fn data(&mut self, item: &FetchItem, bytes: &[u8]) {
         if bytes.is_empty() {
             self.name(item);

@@ -221,7 +221,7 @@ fn sort_thread_and_multi_search() {
     ] {
         refusal(bad);
     }
-    // RFC 6237 §2.3
+    // RFC 6237 §2.2
     let line = "ESEARCH IN (mailboxes \"folder1\" subtree (a b) subscribed) RETURN (COUNT) unseen";
     let CommandBody::Search(search) = body(line) else { panic!() };
     assert_eq!(

@@ -231,7 +231,7 @@ fn searches() {
     assert_eq!(written(|w| w.sort([5, 3], None)), "* SORT 5 3\r\n");
     let tag = try_command("A282 NOOP\r\n").unwrap().tag;
     let set = uids("2,10:11");
-    // RFC 9051 §6.4.4.4, RFC 9394 §3.1, RFC 6237 §2.3, RFC 5267 §3.2
+    // RFC 9051 §6.4.4.4, RFC 9394 §3.1, RFC 6237 §2.1, RFC 5267 §3.2
     let result = ESearch {
         tag: Some(&tag),
         by: Some(Numbering::Uid),

@@ -46,7 +46,7 @@ impl Peer {
 
     /// False: time is up or the connection is closed.
     async fn fill(&mut self, until: Instant) -> Result<bool> {
-        let mut chunk = [0u8; 16 * 1024];
+        let mut chunk = vec![0u8; 16 * 1024];
         match timeout_at(until, self.stream.read(&mut chunk)).await {
             Err(_) | Ok(Ok(0)) => Ok(false),
             Ok(Ok(n)) => {
