@@ -2,6 +2,8 @@
 //!
 //! A test is a folder of scripts, so that names are short and systems few. A failure tells file, line and dialogue of each script.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
