@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod ci;
+mod conformance;
 mod packages;
 mod process;
 mod services;
@@ -31,6 +32,8 @@ enum Task {
     Ci,
     /// Measure the server from outside, beside other builds and other servers
     Bench(bench::Args),
+    /// Run the conformance scripts against any server
+    Conformance(conformance::Args),
     /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
     Services(services::Args),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Tidy(args) => tidy::run(args),
         Task::Ci => ci::run(),
         Task::Bench(args) => bench::run(args),
+        Task::Conformance(args) => conformance::run(&args),
         Task::Services(args) => services::run(args),
     };
     outcome.unwrap_or_else(|error| {
