@@ -143,10 +143,10 @@ impl Session {
         }
     }
 
-    /// Asked before a reply is queued: a client that hung up by then will not read it, and its retry must be recognised.
-    /// Does not wait, and does not read ahead of what is buffered already.
-    pub(crate) fn has_hung_up(&mut self) -> bool {
-        !self.connection.has_buffered() && matches!(self.connection.fill().now_or_never(), Some(Err(_)))
+    /// Sends what is queued and looks, without waiting, whether the client is there. One that had hung up by then has not
+    /// read it, and its retry must be recognised.
+    fn has_hung_up(&mut self) -> bool {
+        matches!(self.connection.fill().now_or_never(), Some(Err(_)))
     }
 
     fn confirm(&mut self) {
@@ -159,6 +159,9 @@ impl Session {
     /// not said anything yet.
     async fn flush_when_due(&mut self) -> std::io::Result<bool> {
         let waits = !self.connection.has_buffered();
+        if waits && !self.unconfirmed.is_empty() && self.has_hung_up() {
+            self.unconfirmed.clear();
+        }
         if waits || self.connection.queued() >= REPLIES_QUEUED_MAX {
             self.connection.flush().await?;
         }
@@ -176,9 +179,9 @@ impl Session {
     /// A client that pipelined QUIT has read our last replies if it closes in good order after them.
     async fn end(&mut self) {
         if !self.unconfirmed.is_empty()
+            && !self.connection.has_buffered()
             && !self.has_hung_up()
             && self.connection.flush().await.is_ok()
-            && !self.connection.has_buffered()
             && matches!(within(LINGER_MAX, self.connection.fill()).await, Err(ReadError::Closed))
         {
             self.confirm();

@@ -126,7 +126,6 @@ async fn each(
     size: u64,
 ) -> Result<(), CmdError> {
     let mut deliveries = Vec::new();
-    let mut hung_up = false;
     for recipient in recipients {
         if results.must_wait() {
             session.connection.flush().await?;
@@ -136,11 +135,7 @@ async fn each(
         if let (true, Some(result)) = (reply.is_positive(), result) {
             deliveries.push((recipient.grant.clone(), result.key));
         }
-        hung_up = session.has_hung_up();
         session.say(&reply);
-    }
-    if hung_up {
-        return Ok(());
     }
     session.confirm_later(Confirmation { deliveries, digest });
     Ok(())
@@ -163,7 +158,7 @@ async fn all(
     }
     let reply = outcome::combine(&replies);
     // Unless all have it the sender will come again, and must be recognised then.
-    if reply.is_positive() && !session.has_hung_up() {
+    if reply.is_positive() {
         session.confirm_later(Confirmation { deliveries, digest });
     }
     session.say(&reply);
