@@ -1,5 +1,7 @@
 //! Conversations over real sockets, after RFC 1939 and the traps that other servers fell into.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
+
 mod support;
 
 use std::sync::Arc;
