@@ -1,5 +1,9 @@
 -- One call, one transaction, one round trip. Every function locks the mailbox rows by ascending id, then the account's row, and
 -- reads what it counts on only afterwards: each statement of a function sees what was committed before the lock was granted.
+--
+-- The planner takes account and mailbox for independent and so thinks every mailbox is tiny; left alone it reads all of a
+-- mailbox to find one UID. CROSS JOIN LATERAL (... OFFSET 0) makes it walk the ranges by the primary key, and rows found so
+-- are changed by their place (ctid), which cannot change meanwhile: whoever changes a row holds the mailbox's lock.
 
 -- Adds messages. Items i_* lie in mailboxes, each item's messages are m_*[i_first .. i_last], each message's chunks
 -- c_*[m_chunk_first .. m_chunk_last]. Outcomes: 0 done, 1 key known, 2 no account, 3 no mailbox, 4 over quota, 5 UIDs used up,
@@ -132,18 +136,20 @@ BEGIN
     before := box.highest_modseq;
     IF p_unchanged_since < before THEN
         SELECT array_agg(mm.uid) INTO modified
-          FROM unnest(p_first, p_last) r (first, last) JOIN mailbox_message mm
-            ON mm.account_id = p_account AND mm.mailbox_id = p_mailbox AND mm.uid BETWEEN r.first AND r.last
+          FROM unnest(p_first, p_last) r (first, last) CROSS JOIN LATERAL (
+            SELECT x.uid, x.flags, x.modseq FROM mailbox_message x
+             WHERE x.account_id = p_account AND x.mailbox_id = p_mailbox AND x.uid BETWEEN r.first AND r.last OFFSET 0) mm
          WHERE mm.modseq > p_unchanged_since;
     END IF;
     WITH old AS MATERIALIZED (
-        SELECT mm.uid, mm.flags
-          FROM unnest(p_first, p_last) r (first, last) JOIN mailbox_message mm
-            ON mm.account_id = p_account AND mm.mailbox_id = p_mailbox AND mm.uid BETWEEN r.first AND r.last
+        SELECT mm.place, mm.flags
+          FROM unnest(p_first, p_last) r (first, last) CROSS JOIN LATERAL (
+            SELECT x.ctid AS place, x.flags, x.modseq FROM mailbox_message x
+             WHERE x.account_id = p_account AND x.mailbox_id = p_mailbox AND x.uid BETWEEN r.first AND r.last OFFSET 0) mm
          WHERE mm.modseq <= p_unchanged_since AND ((mm.flags & p_keep) | p_set) <> mm.flags
     ), new AS (
         UPDATE mailbox_message mm SET flags = (mm.flags & p_keep) | p_set, modseq = box.highest_modseq + 1
-          FROM old WHERE mm.account_id = p_account AND mm.mailbox_id = p_mailbox AND mm.uid = old.uid
+          FROM old WHERE mm.account_id = p_account AND mm.ctid = old.place
         RETURNING mm.uid, mm.flags, old.flags AS old_flags, mm.message_id
     ), sorted AS (SELECT * FROM new ORDER BY uid)
     SELECT array_agg(s.uid), array_agg(s.flags), array_agg(s.message_id),
@@ -177,10 +183,15 @@ BEGIN
     END IF;
     before := box.highest_modseq;
     PERFORM 1 FROM account_store a WHERE a.account_id = p_account FOR NO KEY UPDATE;
-    WITH gone AS (
-        DELETE FROM mailbox_message mm USING unnest(p_first, p_last) r (first, last)
-         WHERE mm.account_id = p_account AND mm.mailbox_id = p_mailbox AND mm.uid BETWEEN r.first AND r.last
-           AND mm.flags & p_having = p_having
+    WITH named AS MATERIALIZED (
+        SELECT mm.place
+          FROM unnest(p_first, p_last) r (first, last) CROSS JOIN LATERAL (
+            SELECT x.ctid AS place, x.flags FROM mailbox_message x
+             WHERE x.account_id = p_account AND x.mailbox_id = p_mailbox AND x.uid BETWEEN r.first AND r.last OFFSET 0) mm
+         WHERE mm.flags & p_having = p_having
+    ), gone AS (
+        DELETE FROM mailbox_message mm USING named
+         WHERE mm.account_id = p_account AND mm.ctid = named.place
         RETURNING mm.uid, mm.flags, mm.size, mm.message_id
     ), queued AS (
         INSERT INTO garbage SELECT DISTINCT p_account, g.message_id, p_now FROM gone g
@@ -213,6 +224,10 @@ LANGUAGE plpgsql AS $$
 DECLARE
     mask bigint := 31;
     used bigint;
+    places tid[];
+    old_flags bigint[];
+    old_sizes bigint[];
+    received bigint[];
     sizes bigint;
     n bigint;
     done account_store;
@@ -229,10 +244,13 @@ BEGIN
     END IF;
     before := source.highest_modseq;
     first_uid := destination.uidnext;
-    SELECT array_agg(mm.uid ORDER BY mm.uid), bit_or(mm.flags), sum(mm.size), count(*)
-      INTO source_uids, used, sizes, n
-      FROM unnest(p_first, p_last) r (first, last) JOIN mailbox_message mm
-        ON mm.account_id = p_account AND mm.mailbox_id = p_source AND mm.uid BETWEEN r.first AND r.last;
+    SELECT array_agg(mm.uid), array_agg(mm.place), array_agg(mm.message_id), array_agg(mm.flags), array_agg(mm.size),
+           array_agg(mm.received_at), bit_or(mm.flags), sum(mm.size), count(*)
+      INTO source_uids, places, message_ids, old_flags, old_sizes, received, used, sizes, n
+      FROM (SELECT x.* FROM unnest(p_first, p_last) r (first, last) CROSS JOIN LATERAL (
+        SELECT x.ctid AS place, x.* FROM mailbox_message x
+         WHERE x.account_id = p_account AND x.mailbox_id = p_source AND x.uid BETWEEN r.first AND r.last OFFSET 0) x
+        ORDER BY x.uid) mm;
     IF n = 0 THEN
         outcome := 0; RETURN NEXT; RETURN;
     END IF;
@@ -253,27 +271,22 @@ BEGIN
         END IF;
     END IF;
 
-    WITH copies AS (
-        INSERT INTO mailbox_message
-        SELECT p_account, p_destination, destination.uidnext + s.place - 1, mm.message_id,
-               destination.highest_modseq + 1,
-               (mm.flags & 31) | CASE WHEN mm.flags <= 31 THEN 0 ELSE
-                 (SELECT coalesce(bit_or(t.bit_to), 0) FROM unnest(p_map_from, p_map_to) t (bit_from, bit_to)
-                   WHERE mm.flags & t.bit_from <> 0) END,
-               mm.size, mm.received_at, p_now
-          FROM unnest(source_uids) WITH ORDINALITY s (uid, place) JOIN mailbox_message mm
-            ON mm.account_id = p_account AND mm.mailbox_id = p_source AND mm.uid = s.uid
-        RETURNING uid, flags, message_id
-    ), counted AS (SELECT * FROM copies ORDER BY uid)
-    SELECT array_agg(c.flags), array_agg(c.message_id) INTO new_flags, message_ids FROM counted c;
+    SELECT array_agg((o.flags & 31) | CASE WHEN o.flags <= 31 THEN 0 ELSE
+             (SELECT coalesce(bit_or(t.bit_to), 0) FROM unnest(p_map_from, p_map_to) t (bit_from, bit_to)
+               WHERE o.flags & t.bit_from <> 0) END ORDER BY o.place)
+      INTO new_flags FROM unnest(old_flags) WITH ORDINALITY o (flags, place);
+    INSERT INTO mailbox_message
+    SELECT p_account, p_destination, destination.uidnext + c.place - 1, c.message, destination.highest_modseq + 1, c.flags,
+           c.size, c.received, p_now
+      FROM unnest(message_ids, new_flags, old_sizes, received) WITH ORDINALITY c (message, flags, size, received, place);
     UPDATE mailbox m SET uidnext = m.uidnext + n, highest_modseq = m.highest_modseq + 1, messages = m.messages + n,
         unseen = m.unseen + f.unseen, deleted = m.deleted + f.deleted, bytes = m.bytes + sizes, recent = m.recent + n
       FROM (SELECT sum(1 - (b & 1)) AS unseen, sum((b >> 3) & 1) AS deleted FROM unnest(new_flags) b) f
       WHERE m.account_id = p_account AND m.id = p_destination;
     IF p_moves THEN
         WITH gone AS (
-            DELETE FROM mailbox_message mm USING unnest(source_uids) s (uid)
-             WHERE mm.account_id = p_account AND mm.mailbox_id = p_source AND mm.uid = s.uid
+            DELETE FROM mailbox_message mm USING unnest(places) named (place)
+             WHERE mm.account_id = p_account AND mm.ctid = named.place
             RETURNING mm.uid, mm.flags
         ), buried AS (
             INSERT INTO tombstone SELECT p_account, p_source, before + 1, g.uid FROM gone g
@@ -336,7 +349,7 @@ BEGIN
     SELECT array_agg(d.account), array_agg(d.message) INTO dead_accounts, dead_messages
       FROM unnest(accounts, messages) d (account, message)
      WHERE NOT EXISTS (SELECT 1 FROM mailbox_message mm
-                        WHERE mm.account_id = d.account AND mm.message_id = d.message);
+                        WHERE mm.account_id = d.account AND mm.message_id = d.message AND mm.message_id > 0);
     DELETE FROM content c USING unnest(dead_accounts, dead_messages) d (account, message)
       WHERE c.account_id = d.account AND c.message_id = d.message;
     DELETE FROM message_text t USING unnest(dead_accounts, dead_messages) d (account, message)

@@ -130,21 +130,24 @@ impl Measure {
     }
 
     async fn flags(&self) -> Result<(), Failure> {
-        let state = self.open("Large", None).await?.state.ok_or("no state")?;
         for count in [1u32, 2000] {
+            let state = self.open("Large", None).await?.state.ok_or("no state")?;
+            let mut known_modseq = state.highest_modseq;
             let mut times = Vec::new();
             for i in 0..100 {
-                let first = 1 + (i * count) % (state.exists - count);
+                let first = 1 + (i * 3 * count) % (state.exists - count);
                 let request = pb::StoreFlagsRequest {
                     grant: self.own(),
                     mailbox_id: state.mailbox_id,
                     uids: vec![pb::UidRange { first, last: first + count - 1 }],
                     how: pb::store_flags_request::How::Add.into(),
-                    flags: Some(pb::FlagSet { system: 4, keywords: Vec::new() }),
+                    flags: Some(pb::FlagSet { system: if count == 1 { 4 } else { 2 }, keywords: Vec::new() }),
                     unchanged_since: None,
-                    known_modseq: state.highest_modseq + u64::from(i),
+                    known_modseq,
                 };
-                times.push(timed(self.client.store_flags(request)).await?.0);
+                let (time, reply) = timed(self.client.store_flags(request)).await?;
+                times.push(time);
+                known_modseq = reply.sync.and_then(|sync| sync.state).ok_or("no state")?.highest_modseq;
             }
             println!("store {count} flags: {}", percentiles(times));
         }

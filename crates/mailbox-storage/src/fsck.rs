@@ -71,7 +71,7 @@ const AUDIT: [&str; 9] = [
     "SELECT x.account_id, 'message ' || x.id || ': nobody refers to it and no sweep will look at it'
        FROM message x
       WHERE ($1 = 0 OR x.account_id = $1)
-        AND NOT EXISTS (SELECT 1 FROM mailbox_message r WHERE r.account_id = x.account_id AND r.message_id = x.id)
+        AND NOT EXISTS (SELECT 1 FROM mailbox_message r WHERE r.account_id = x.account_id AND r.message_id = x.id AND r.message_id > 0)
         AND NOT EXISTS (SELECT 1 FROM garbage g WHERE g.account_id = x.account_id AND g.message_id = x.id)",
 ];
 

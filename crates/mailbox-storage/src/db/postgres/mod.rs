@@ -24,14 +24,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is given back to the server after this.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// What every connection runs with. A commit that was acknowledged is on disk (and on the synchronous standby); a statement
-/// or a wait for a lock ends before the caller's deadline; nobody holds a row lock while away; and plans as short as these
-/// gain nothing from being compiled.
-const SETTINGS: [(&str, &str); 5] = [
+/// or a wait for a lock ends before the caller's deadline; nobody holds a row lock while away; plans as short as these gain
+/// nothing from being compiled; and every query has its index, which a plan made while the tables were small must use too.
+const SETTINGS: [(&str, &str); 6] = [
     ("synchronous_commit", "on"),
     ("statement_timeout", "15s"),
     ("lock_timeout", "5s"),
     ("idle_in_transaction_session_timeout", "10s"),
     ("jit", "off"),
+    ("enable_seqscan", "off"),
 ];
 /// Tries of a write that lost a race (deadlock, serialisation, lock timeout).
 const ATTEMPTS: u64 = 4;
@@ -289,7 +290,9 @@ impl Db for Postgres {
     async fn audit(&self, query: &'static str, account: i64) -> DbResult<Vec<(i64, String)>> {
         // Larger than any other query: it must not be cut short.
         let mut tx = self.pool.begin().await?;
-        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+        for setting in ["SET LOCAL statement_timeout = 0", "SET LOCAL enable_seqscan = on"] {
+            sqlx::query(setting).execute(&mut *tx).await?;
+        }
         Ok(sqlx::query_as(query).bind(account).fetch_all(&mut *tx).await?)
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn sync(
                  UNION ALL
                  SELECT mm.uid, mm.flags, mm.modseq, mm.message_id FROM mailbox_message mm
                   WHERE m.since >= 0 AND m.since < m.highest_modseq AND mm.account_id = $1
-                    AND mm.mailbox_id = m.id AND mm.modseq > m.since) both_kinds ORDER BY uid) x) e
+                    AND mm.mailbox_id = m.id AND mm.modseq > m.since AND mm.modseq > 0) both_kinds ORDER BY uid) x) e
            CROSS JOIN LATERAL (
              SELECT array_agg(d.uid) AS uids FROM tombstone d
               WHERE m.since >= 0 AND m.since < m.highest_modseq AND d.account_id = $1 AND d.mailbox_id = m.id
@@ -153,9 +153,11 @@ pub(super) async fn maildrop(
     Ok(Some((mailbox_row(&row, 0)?, uids, sizes)))
 }
 
-/// The messages of a mailbox that are in the ranges `$3` to `$4`, as the FROM clause of a query.
-const NAMED: &str = "unnest($3::bigint[], $4::bigint[]) r (first, last) JOIN mailbox_message mm
-      ON mm.account_id = $1 AND mm.mailbox_id = $2 AND mm.uid BETWEEN r.first AND r.last";
+/// The messages of a mailbox that are in the ranges `$3` to `$4`, as the FROM clause of a query. The planner takes account and
+/// mailbox for independent and so thinks every mailbox is tiny; OFFSET 0 makes it walk the ranges by the primary key all the same.
+const NAMED: &str = "unnest($3::bigint[], $4::bigint[]) r (first, last) CROSS JOIN LATERAL (
+      SELECT * FROM mailbox_message x WHERE x.account_id = $1 AND x.mailbox_id = $2
+         AND x.uid BETWEEN r.first AND r.last OFFSET 0) mm";
 
 /// The first `$5` of them: the ranges are walked in order, each by the index, and the walk ends there. Sorting all of them
 /// first would make the pages of a large mailbox cost the square of its size.
@@ -218,8 +220,8 @@ pub(super) async fn content_find(
 ) -> DbResult<Vec<(Uid, MessageId, u64)>> {
     let uids: Vec<i64> = uids.iter().map(|uid| uid.as_i64()).collect();
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "SELECT uid, message_id, size FROM mailbox_message
-          WHERE account_id = $1 AND mailbox_id = $2 AND uid = ANY ($3)",
+        "SELECT mm.uid, mm.message_id, mm.size FROM unnest($3::bigint[]) u CROSS JOIN LATERAL (
+           SELECT * FROM mailbox_message x WHERE x.account_id = $1 AND x.mailbox_id = $2 AND x.uid = u OFFSET 0) mm",
     )
     .bind(account.as_i64())
     .bind(mailbox.as_i64())
