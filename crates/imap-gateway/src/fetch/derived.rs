@@ -17,7 +17,7 @@ const ENTRY_BYTES: usize = 128;
 /// What one message's data usually takes, in bytes: only a guess for the size of tables.
 const USUAL_BYTES: usize = 2048;
 
-/// Which data FETCH needs beside size, dates and thread.
+/// Which data FETCH needs beside size and thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) envelope: bool,
@@ -25,8 +25,8 @@ pub(crate) struct Wanted {
     pub(crate) body_structure: bool,
     pub(crate) parts: bool,
     pub(crate) preview: bool,
-    /// SAVEDATE, which depends on the mailbox too.
-    pub(crate) saved_at: bool,
+    /// INTERNALDATE and SAVEDATE, which belong to a UID: equal messages share all else.
+    pub(crate) dates: bool,
 }
 
 /// Whose mail, and where.
@@ -42,15 +42,22 @@ pub(crate) struct Place {
 pub(crate) struct MessageData {
     /// RFC822.SIZE in octets.
     pub(crate) size: u64,
-    /// Seconds since 1970 UTC.
-    pub(crate) received_at: i64,
     pub(crate) thread_id: u64,
     pub(crate) envelope: Option<Box<[u8]>>,
     pub(crate) body: Option<Box<[u8]>>,
     pub(crate) body_structure: Option<Box<[u8]>>,
     pub(crate) parts: Option<Box<[u8]>>,
     pub(crate) preview: Option<Box<str>>,
-    saved: Option<(MailboxId, Uid, i64)>,
+    dates: Dates,
+}
+
+/// When a message came, under one of its UIDs. Seconds since 1970 UTC.
+#[derive(Debug, Clone, Copy)]
+struct Dates {
+    mailbox: MailboxId,
+    uid: Uid,
+    received_at: i64,
+    saved_at: i64,
 }
 
 /// Which octets of a message are kept.
@@ -182,7 +189,6 @@ impl MessageData {
         let held = held.as_deref();
         Self {
             size: message.size,
-            received_at: message.received_at,
             thread_id: message.thread_id,
             envelope: copied(wanted.envelope, &message.envelope)
                 .or_else(|| held.and_then(|held| held.envelope.clone())),
@@ -194,7 +200,7 @@ impl MessageData {
                 .preview
                 .then(|| message.preview.into_boxed_str())
                 .or_else(|| held.and_then(|held| held.preview.clone())),
-            saved: Some((mailbox, uid, message.saved_at)),
+            dates: Dates { mailbox, uid, received_at: message.received_at, saved_at: message.saved_at },
         }
     }
 
@@ -204,12 +210,21 @@ impl MessageData {
             && (!wanted.body_structure || self.body_structure.is_some())
             && (!wanted.parts || self.parts.is_some())
             && (!wanted.preview || self.preview.is_some())
-            && (!wanted.saved_at || self.saved_at(mailbox, uid).is_some())
+            && (!wanted.dates || self.dates_of(mailbox, uid).is_some())
     }
 
-    /// When it came into a mailbox, if that is known of this mailbox.
+    fn dates_of(&self, mailbox: MailboxId, uid: Uid) -> Option<Dates> {
+        Some(self.dates).filter(|dates| (dates.mailbox, dates.uid) == (mailbox, uid))
+    }
+
+    /// INTERNALDATE of this UID, if it is the one this was loaded for.
+    pub(crate) fn received_at(&self, mailbox: MailboxId, uid: Uid) -> Option<i64> {
+        self.dates_of(mailbox, uid).map(|dates| dates.received_at)
+    }
+
+    /// When it came into this mailbox, likewise.
     pub(crate) fn saved_at(&self, mailbox: MailboxId, uid: Uid) -> Option<i64> {
-        self.saved.filter(|saved| (saved.0, saved.1) == (mailbox, uid)).map(|saved| saved.2)
+        self.dates_of(mailbox, uid).map(|dates| dates.saved_at)
     }
 
     fn weight(&self) -> usize {

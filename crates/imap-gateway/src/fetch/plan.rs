@@ -64,8 +64,8 @@ impl Plan {
                 FetchItem::Body => wanted.body = true,
                 FetchItem::BodyStructure => wanted.body_structure = true,
                 FetchItem::Preview { .. } => wanted.preview = true,
-                FetchItem::SaveDate => wanted.saved_at = true,
-                FetchItem::InternalDate | FetchItem::Rfc822Size | FetchItem::ThreadId => {}
+                FetchItem::InternalDate | FetchItem::SaveDate => wanted.dates = true,
+                FetchItem::Rfc822Size | FetchItem::ThreadId => {}
                 FetchItem::BodySection { peek, section, .. } => {
                     plan.needs_content = true;
                     plan.sets_seen |= !peek;

@@ -358,7 +358,12 @@ fn write_item(
         FetchItem::Envelope => prepared(line, item, data.envelope.as_deref()),
         FetchItem::Body => prepared(line, item, data.body.as_deref()),
         FetchItem::BodyStructure => prepared(line, item, data.body_structure.as_deref()),
-        FetchItem::InternalDate => line.internal_date(at(data.received_at)),
+        FetchItem::InternalDate => {
+            // Always there: the plan wants dates, and data without those of this UID was loaded again.
+            if let Some(received_at) = data.received_at(place.mailbox, entry.uid) {
+                line.internal_date(at(received_at));
+            }
+        }
         FetchItem::Rfc822Size => line.rfc822_size(data.size),
         FetchItem::Preview { .. } => line.preview(data.preview.as_deref()),
         FetchItem::SaveDate => line.save_date(data.saved_at(place.mailbox, entry.uid).map(at)),
