@@ -8,7 +8,7 @@ use auth::AuthService;
 use line_server::{Budget, ConnectionLimits, TlsConfig};
 use mail_rpc::{AuthClient, MailboxClient, MutualTls};
 use mailbox_hints::Hints;
-use mailbox_storage::Storage;
+use mailbox_storage::{Storage, SweepPolicy};
 use service_runtime::{Config, Readiness, Shutdown, http, telemetry};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -211,6 +211,7 @@ async fn start_storage(config: &Config, readiness: &Readiness, shutdown: &Shutdo
     let hints = wiring::hints(config, Hints::none())?;
     let storage = local::open_storage(config, wiring::shared_grant_key(config)?, hints).await?;
     watch_storage(readiness, &storage);
+    keep_sweeping(&storage, shutdown);
     let server = storage.server();
     let close = shutdown.clone();
     let listen = &config.storage.listen;
@@ -235,6 +236,17 @@ async fn start_auth(config: &Config, readiness: &Readiness, shutdown: &Shutdown)
     })
     .await?;
     Ok(Addresses { auth: Some(address), ..Addresses::default() })
+}
+
+/// Removes what nobody refers to any more, until the stop signal.
+pub(crate) fn keep_sweeping(storage: &Storage, shutdown: &Shutdown) {
+    let (storage, stop) = (storage.clone(), shutdown.token());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = storage.keep_sweeping(SweepPolicy::default()) => {}
+        }
+    });
 }
 
 /// Ready means: the database answers.
