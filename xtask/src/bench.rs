@@ -30,7 +30,7 @@ use server::{Against, Server};
 use table::{Cell, Table};
 
 /// How long one turn of a row may take, with the mailboxes that it fills.
-const TURN_LIMIT: Duration = Duration::from_secs(15 * 60);
+const TURN_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Open files that 2 000 sessions and the servers need.
 const FILES: u64 = 16_384;

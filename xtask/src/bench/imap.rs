@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
@@ -10,6 +11,10 @@ use super::wire::{Wire, literal_length, shown};
 
 /// How many messages one MULTIAPPEND of [`Imap::fill`] brings.
 const BATCH: usize = 50;
+
+/// How long a client waits for a greeting before it connects again, and how often it does.
+const GREETING_LIMIT: Duration = Duration::from_secs(10);
+const GREETING_TRIES: u32 = 6;
 
 pub(super) struct Imap {
     wire: Wire,
@@ -40,11 +45,7 @@ pub(super) struct Reply {
 impl Imap {
     /// Connects, reads the greeting, logs in.
     pub(super) async fn login(address: SocketAddr, user: &str, password: &str) -> Result<Self> {
-        let mut wire = Wire::connect(address).await?;
-        let greeting = wire.line().await?;
-        if !greeting.starts_with(b"* OK") {
-            bail!("greeting: {}", shown(greeting));
-        }
+        let wire = greeted(address).await?;
         let mut imap = Self { wire, tag: 0, capabilities: String::new() };
         imap.command(&format!("LOGIN \"{user}\" \"{password}\"")).await?;
         Ok(imap)
@@ -271,6 +272,22 @@ impl Reply {
         }
         Ok(())
     }
+}
+
+/// A connection whose greeting was read.
+async fn greeted(address: SocketAddr) -> Result<Wire> {
+    for _ in 0..GREETING_TRIES {
+        let mut wire = Wire::connect(address).await?;
+        // A full accept queue drops what the client takes for a connection: nothing will ever come on it.
+        if let Ok(greeting) = tokio::time::timeout(GREETING_LIMIT, wire.line()).await {
+            let greeting = greeting?;
+            if !greeting.starts_with(b"* OK") {
+                bail!("greeting: {}", shown(greeting));
+            }
+            return Ok(wire);
+        }
+    }
+    bail!("no greeting within {GREETING_LIMIT:?}, {GREETING_TRIES} times")
 }
 
 /// Fails unless the server said as much as it should.

@@ -120,6 +120,8 @@ first_valid_uid = 1
 first_valid_gid = 1
 mail_max_userip_connections = 0
 mail_plugins = quota
+default_process_limit = 1000
+default_client_limit = 5000
 passdb {
   driver = passwd-file
   args = @DIR@/users
@@ -158,6 +160,7 @@ plugin {
   quota_vsizes = yes
 }
 service imap-login {
+  service_count = 0
   inet_listener imap {
     port = @IMAP@
   }
@@ -166,6 +169,7 @@ service imap-login {
   }
 }
 service pop3-login {
+  service_count = 0
   inet_listener pop3 {
     port = @POP3@
   }
