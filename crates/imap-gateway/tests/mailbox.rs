@@ -127,8 +127,12 @@ async fn idle_hears_of_everything_at_once() {
     let mut a = system.select().await;
     let mut b = system.select().await;
     a.idle().await;
-    b.fill_inbox(2).await;
-    assert_eq!(a.until("* 2 RECENT").await.first().unwrap(), "* 1 EXISTS");
+    // Not b, which has the mailbox selected and could be the one that is told of \Recent messages.
+    let mut writer = system.log_in().await;
+    writer.append("INBOX", "", &message(1)).await;
+    assert_eq!(a.until("* 1 RECENT").await.first().unwrap(), "* 1 EXISTS");
+    writer.append("INBOX", "", &message(2)).await;
+    assert_eq!(a.until("* 2 RECENT").await.first().unwrap(), "* 2 EXISTS");
     b.ok("STORE 2 +FLAGS (\\Flagged)").await;
     assert!(a.line().await.starts_with("* 2 FETCH (FLAGS (\\Flagged"));
     b.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
