@@ -133,6 +133,7 @@ async fn idle_hears_of_everything_at_once() {
     assert_eq!(a.until("* 1 RECENT").await.first().unwrap(), "* 1 EXISTS");
     writer.append("INBOX", "", &message(2)).await;
     assert_eq!(a.until("* 2 RECENT").await.first().unwrap(), "* 2 EXISTS");
+    b.ok("NOOP").await;
     b.ok("STORE 2 +FLAGS (\\Flagged)").await;
     assert!(a.line().await.starts_with("* 2 FETCH (FLAGS (\\Flagged"));
     b.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
