@@ -37,7 +37,7 @@ fn one_process_on_sqlite_keeps_its_word() -> Result<()> {
     let accounts = [add_account("ann", &site.settings)?, add_account("bob", &site.settings)?];
     let validities = site.validities(&accounts)?;
 
-    let ledger = site.torment(&[0; KILLS], &accounts, &mut random)?;
+    let ledger = site.torment(&[0; KILLS], &accounts, &mut random, || Ok(()))?;
 
     ensure!(ledger.doubts() > 0, "no kill hit a delivery: nothing was tested");
     site.reckon(&accounts, &ledger)?;
@@ -62,7 +62,7 @@ fn the_cluster_keeps_its_word() -> Result<()> {
     random.shuffle(&mut victims);
     let names: Vec<&str> = victims.iter().map(|&victim| site.processes[victim].name.as_str()).collect();
     println!("killed in this order: {}", names.join(", "));
-    let ledger = site.torment(&victims, &accounts, &mut random)?;
+    let ledger = site.torment(&victims, &accounts, &mut random, || database.cut_connections())?;
 
     ensure!(ledger.doubts() > 0, "no kill hit a delivery: nothing was tested");
     ensure!(site.validities(&accounts)? == validities, "UIDVALIDITY has changed");

@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
 /// What to do when the servers are missing.
 const ADVICE: &str = "run `cargo xtask test`";
+
+/// Tests may share a process.
+static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// The value of an environment variable that `cargo xtask test` sets.
 pub(crate) fn variable(name: &str) -> Result<String> {
@@ -22,12 +26,20 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn create() -> Result<Self> {
         let superuser = variable("TODOKU_TEST_POSTGRES")?;
-        let name = format!("crash_{}", std::process::id());
+        let name = format!("crash_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let (server, _) = superuser.rsplit_once('/').context("TODOKU_TEST_POSTGRES names no database")?;
         let url = format!("{server}/{name}");
         let database = Self { url, superuser, name };
         database.execute(&format!("CREATE DATABASE {}", database.name))?;
         Ok(database)
+    }
+
+    /// Cuts every connection to it, whatever is under way: between COMMIT and its answer too.
+    pub(crate) fn cut_connections(&self) -> Result<()> {
+        self.execute(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            self.name
+        ))
     }
 
     fn execute(&self, sql: &str) -> Result<()> {

@@ -108,9 +108,8 @@ impl Drop for Process {
             let _ = child.kill();
             let _ = child.wait();
         }
-        if std::thread::panicking() {
-            println!("--- {} ---\n{}", self.name, self.log_tail());
-        }
+        // Test runners show this only when the test has failed.
+        println!("--- {} ---\n{}", self.name, self.log_tail());
     }
 }
 

@@ -93,12 +93,14 @@ impl Site {
         Ok(Self { processes, imap, pop3, lmtp, settings: shared })
     }
 
-    /// Kills processes in the order of `victims` while clients write to `accounts`, and brings each back.
+    /// Kills processes in the order of `victims` while clients write to `accounts`, and brings each back; `disturb` does
+    /// something else to the system before each kill.
     pub(crate) fn torment(
         &mut self,
         victims: &[usize],
         accounts: &[String],
         random: &mut Random,
+        disturb: impl Fn() -> Result<()>,
     ) -> Result<Ledger> {
         let ledger = Ledger::default();
         let (ledger_ref, lmtp, imap) = (&ledger, self.lmtp.clone(), self.imap.clone());
@@ -112,7 +114,9 @@ impl Site {
             let imap = &imap;
             scope.spawn(move || keep_appending(imap, &accounts[0], ledger_ref));
             for &victim in victims {
-                random.sleep(Duration::from_millis(300), Duration::from_millis(1_500));
+                random.sleep(Duration::from_millis(200), Duration::from_millis(800));
+                disturb()?;
+                random.sleep(Duration::from_millis(100), Duration::from_millis(700));
                 let victim = &mut self.processes[victim];
                 victim.kill()?;
                 random.sleep(Duration::ZERO, Duration::from_millis(400));
