@@ -10,9 +10,12 @@ use mail_rpc::{MailboxClient, pb};
 use mail_types::{MailboxId, ModSeq};
 use mailbox_hints::Hints;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::limits::{RECHECK_BATCH, RECHECK_EVERY, RECHECK_EVERY_WITHOUT_HINTS};
+
+/// How soon it is noticed that hints have failed.
+const HEALTH_EVERY: Duration = Duration::from_secs(1);
 
 /// All that waits in this process.
 pub(crate) struct Recheck(Arc<Inner>);
@@ -58,7 +61,7 @@ impl Recheck {
     /// Looks again and again; never ends.
     pub(crate) async fn run(&self) {
         loop {
-            sleep(self.0.pause()).await;
+            self.0.wait().await;
             self.0.look().await;
         }
     }
@@ -87,16 +90,28 @@ impl Inner {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// With a jitter of a quarter, so that the gateways of a cluster do not ask all at once.
-    fn pause(&self) -> Duration {
-        let pause = self.every.unwrap_or_else(|| match self.hints.healthy() {
-            true => RECHECK_EVERY,
-            false => RECHECK_EVERY_WITHOUT_HINTS,
-        });
+    /// Until the next look, with a jitter of a quarter, so that the gateways of a cluster do not ask all at once. Hints that fail
+    /// meanwhile make it shorter.
+    async fn wait(&self) {
+        let begun = Instant::now();
         let mut random = [0u8; 1];
         // Without randomness there is just no jitter.
         let _ = getrandom::fill(&mut random);
-        pause + pause * u32::from(random[0]) / 1024
+        loop {
+            let pause = self.pause();
+            let left = (pause + pause * u32::from(random[0]) / 1024).saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left.min(HEALTH_EVERY)).await;
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        self.every.unwrap_or_else(|| match self.hints.healthy() {
+            true => RECHECK_EVERY,
+            false => RECHECK_EVERY_WITHOUT_HINTS,
+        })
     }
 
     async fn look(&self) {
