@@ -126,16 +126,19 @@ fn drop_last_line_end(octets: &mut Vec<u8>) {
     }
 }
 
-/// The date of a `From ` line (asctime, taken as UTC; a zone at its end is honoured).
+/// The date of a `From ` line: asctime (`Jan  1 00:00:00 1970`, taken as UTC; a zone behind the time is honoured), or as in a Date
+/// field (`1 Jan 1970 00:00:00 +0900`), which some programs write.
 fn separator_date(line: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(line).ok()?.trim_end();
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let time =
         words.iter().rposition(|word| word.split(':').count() >= 2 && word.as_bytes()[0].is_ascii_digit())?;
-    let month = words.get(time.checked_sub(2)?)?;
-    let day = words.get(time - 1)?;
+    let is_year = |word: &&&str| word.len() == 4 && word.bytes().all(|b| b.is_ascii_digit());
     let rest = &words[time + 1..];
-    let year = rest.iter().find(|word| word.len() == 4 && word.bytes().all(|b| b.is_ascii_digit()))?;
+    let (day, month, year) = match words.get(time.checked_sub(1)?).filter(is_year) {
+        Some(year) => (words.get(time.checked_sub(3)?)?, words.get(time - 2)?, year),
+        None => (words.get(time - 1)?, words.get(time.checked_sub(2)?)?, rest.iter().find(is_year)?),
+    };
     let zone =
         rest.iter().find(|word| word.len() == 5 && word.starts_with(['+', '-'])).copied().unwrap_or("+0000");
     let clock = words[time];
