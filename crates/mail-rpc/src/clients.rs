@@ -1,7 +1,8 @@
 //! Clients of the two services: the generated ones, with a deadline on every call and retries where they are harmless.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use service_runtime::metrics;
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Status, Streaming};
 
@@ -18,6 +19,14 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 fn late() -> Status {
     Status::unavailable("the service did not answer in time; try again")
+}
+
+/// Waits for a call and counts how long it took. Calls that take as long as their client sends are not counted.
+async fn timed<T>(rpc: &'static str, call: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let answer = call.await;
+    metrics().rpc(rpc, begun.elapsed());
+    answer
 }
 
 macro_rules! unary {
@@ -39,7 +48,7 @@ macro_rules! unary {
                     }
                 }
             };
-            timeout(DEADLINE, attempts).await.unwrap_or_else(|_| Err(late()))
+            timed(stringify!($name), timeout(DEADLINE, attempts)).await.unwrap_or_else(|_| Err(late()))
         }
     };
     ($(#[$doc:meta])* write $name:ident($request:ty) -> $reply:ty) => {
@@ -48,7 +57,7 @@ macro_rules! unary {
         /// # Errors
         /// The status codes named in the `.proto` file. Never tried again: the first try may have been committed.
         pub async fn $name(&self, request: $request) -> Result<$reply, Status> {
-            match timeout(DEADLINE, self.0.clone().$name(request)).await {
+            match timed(stringify!($name), timeout(DEADLINE, self.0.clone().$name(request))).await {
                 Ok(reply) => reply.map(tonic::Response::into_inner),
                 Err(_) => Err(late()),
             }
@@ -118,7 +127,7 @@ impl MailboxClient {
     /// # Errors
     /// The status codes named in the `.proto` file, now or while the pages come.
     pub async fn fetch(&self, request: pb::FetchRequest) -> Result<Streaming<pb::FetchPage>, Status> {
-        match timeout(DEADLINE, self.0.clone().fetch(request)).await {
+        match timed("fetch", timeout(DEADLINE, self.0.clone().fetch(request))).await {
             Ok(reply) => reply.map(tonic::Response::into_inner),
             Err(_) => Err(late()),
         }
@@ -129,7 +138,7 @@ impl MailboxClient {
     /// # Errors
     /// As [`Self::fetch`].
     pub async fn content(&self, request: pb::ContentRequest) -> Result<Streaming<pb::ContentChunk>, Status> {
-        match timeout(DEADLINE, self.0.clone().content(request)).await {
+        match timed("content", timeout(DEADLINE, self.0.clone().content(request))).await {
             Ok(reply) => reply.map(tonic::Response::into_inner),
             Err(_) => Err(late()),
         }
