@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod ci;
+mod compose_test;
 mod conformance;
 mod packages;
 mod process;
@@ -34,6 +35,8 @@ enum Task {
     Bench(bench::Args),
     /// Run the conformance scripts against any server
     Conformance(conformance::Args),
+    /// Run docker-compose.yml on this machine's Docker engine, with stand-ins of the public images
+    ComposeTest(compose_test::Args),
     /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
     Services(services::Args),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Bench(args) => bench::run(args),
         Task::Conformance(args) => conformance::run(&args),
+        Task::ComposeTest(args) => compose_test::run(args),
         Task::Services(args) => services::run(args),
     };
     outcome.unwrap_or_else(|error| {

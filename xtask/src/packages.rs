@@ -67,6 +67,26 @@ pub(crate) fn ensure_servers(stop: &Stop) -> Result<Servers> {
     }
 }
 
+/// Finds these programs, and installs what is missing when this is a Debian-like system and we are root.
+pub(crate) fn ensure(packages: &[Package], stop: &Stop) -> Result<()> {
+    let missing = || {
+        packages.iter().copied().filter(|package| process::find_program(package.program).is_none()).collect()
+    };
+    let mut lacking: Vec<Package> = missing();
+    if !lacking.is_empty() && can_install() {
+        update(stop)?;
+        install(&debian_names(&lacking), stop)?;
+        lacking = missing();
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "something is missing; on Debian or Ubuntu: sudo apt-get install {}",
+        debian_names(&lacking).join(" ")
+    )
+}
+
 /// Finds or installs the clients, and says which of them are not to be had.
 pub(crate) fn ensure_clients(stop: &Stop) -> Result<()> {
     let mut missing = missing_clients();

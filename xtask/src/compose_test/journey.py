@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import socket
 import statistics
 import sys
 import threading
@@ -27,7 +28,7 @@ def start():
 
 
 def deliver_and_read():
-    """50 mails through the balancer; read by IMAP and POP3, with STARTTLS and with TLS from the start."""
+    """50 mails through the balancer; read by IMAP and POP3, with STARTTLS and with TLS from the first byte."""
     for connect in (clients.lmtp, clients.smtp):
         with connect() as client:
             expected.extend(send(client, number) for number in range(25))
@@ -64,8 +65,8 @@ def spread():
         session.logout()
 
 
-def push(limit):
-    """A delivery reaches sessions that wait on each container."""
+def push(limit=2):
+    """A delivery reaches sessions that wait on each container within two seconds."""
     waiting = [Idle() for _ in range(6)]
     with clients.lmtp() as client:
         expected.append(send(client, 1))
@@ -92,6 +93,17 @@ def client_address():
     balancers = [stack.address(one, network) for one in containers("haproxy") for network in ("internal", "public")]
     check(f"[{own}]" in received, "the client's address is not in Received")
     check(not any(f"[{one}]" in received for one in balancers), "the balancer's address is in Received")
+
+
+def only_through_the_balancer():
+    """Who comes from a balancer's network and does not say for whom is not answered."""
+    with socket.create_connection((stack.address(containers("imap")[0]), 1143), timeout=10) as connection:
+        connection.sendall(b"a NOOP\r\n")
+        try:
+            answer = connection.recv(100)
+        except ConnectionResetError:
+            answer = b""
+    check(answer == b"", f"a gateway answers without a PROXY header: {answer}")
 
 
 def lose_a_gateway():
@@ -146,12 +158,12 @@ def without_redis():
     for one in waiting:
         one.done()
         one.client.logout()
-    wait("pushes are quick again", 30, lambda: push_is_quick())
+    wait("pushes are quick again", 30, push_is_quick)
 
 
 def push_is_quick():
     try:
-        push(2)
+        push()
         return True
     except Failed:
         return False
@@ -216,8 +228,9 @@ STEPS = [
     start,
     deliver_and_read,
     spread,
-    lambda: push(2),
+    push,
     client_address,
+    only_through_the_balancer,
     lose_a_gateway,
     without_redis,
     restart_storage,
@@ -228,10 +241,11 @@ STEPS = [
 def main():
     for step in STEPS:
         begun = time.monotonic()
+        print(f"{step.__name__}: {step.__doc__.splitlines()[0]}")
         try:
             step()
         except Exception as error:
-            print(f"FAILED in {step.__name__}: {type(error).__name__}: {error}", flush=True)
+            print(f"FAILED: {type(error).__name__}: {error}", flush=True)
             if not isinstance(error, Failed):
                 raise
             return 1
