@@ -16,7 +16,8 @@ pub enum Keep {
 }
 
 /// The fields of a header block whose names match (or don't), byte for byte and in order, followed by an empty
-/// line. RFC 9051 §6.4.5.1: names match in any case, and the delimiting empty line is always there.
+/// line if the block ends with one. RFC 9051 §6.4.5.1: names match in any case; the delimiting empty line is left out
+/// only of a message that has none.
 ///
 /// `header` is a range that [`crate::section_range`] gave for [`crate::SectionPart::Header`].
 pub fn header_fields(header: &[u8], names: &[impl AsRef<[u8]>], keep: Keep) -> Vec<u8> {
@@ -33,8 +34,15 @@ pub fn header_fields(header: &[u8], names: &[impl AsRef<[u8]>], keep: Keep) -> V
             }
         }
     }
-    out.extend_from_slice(b"\r\n");
+    if ends_with_empty_line(header) {
+        out.extend_from_slice(b"\r\n");
+    }
     out
+}
+
+fn ends_with_empty_line(header: &[u8]) -> bool {
+    let last_line = header.strip_suffix(b"\n").map(|rest| rest.strip_suffix(b"\r").unwrap_or(rest));
+    last_line.is_some_and(|before| before.is_empty() || before.ends_with(b"\n"))
 }
 
 /// One header field, as it stands in the message.

@@ -155,7 +155,17 @@ fn header_fields_come_verbatim_and_in_order() {
     assert_eq!(matching, b"Subject: a\r\n b\r\nfrom : x\r\nSUBJECT: again\r\n\r\n");
     assert_eq!(header_fields(header, &["From", "Subject"], Keep::Others), b"X-Other: 1\r\n\r\n");
     assert_eq!(header_fields(header, &["none"], Keep::Matching), b"\r\n");
-    assert_eq!(header_fields(b"A: 1", &["a"], Keep::Matching), b"A: 1\r\n\r\n");
+    assert_eq!(header_fields(b"A: 1\n\n", &["b"], Keep::Matching), b"\r\n");
+    assert_eq!(header_fields(b"\r\n", &["b"], Keep::Matching), b"\r\n");
+}
+
+/// RFC 9051 §6.4.5.1: "except in the case of a message that has no body and no blank line".
+#[test]
+fn a_header_without_an_empty_line_is_shown_without_one() {
+    assert_eq!(header_fields(b"A: 1", &["a"], Keep::Matching), b"A: 1\r\n");
+    assert_eq!(header_fields(b"A: 1\r\nB: 2\r\n", &["b"], Keep::Others), b"A: 1\r\n");
+    assert_eq!(header_fields(b"A: 1\r\n", &["b"], Keep::Matching), b"");
+    assert_eq!(header_fields(b"", &["b"], Keep::Matching), b"");
 }
 
 #[test]
