@@ -29,6 +29,29 @@ use rows::{FULL, Measured, QUICK, ROWS, Row, Sizes};
 use server::{Against, Server};
 use table::{Cell, Table};
 
+/// A `todoku all` with accounts, for others than the bench. Dropping it stops it.
+pub(crate) struct Lent(Server);
+
+impl Lent {
+    /// Starts `program`, or this tree's, built as users get it.
+    pub(crate) fn start(program: Option<&Path>, stop: &Stop) -> Result<Self> {
+        let program = match program {
+            Some(program) => program.to_owned(),
+            None => launch::todoku::build(stop)?,
+        };
+        launch::todoku::single("todoku".into(), &program, stop).map(Self)
+    }
+
+    pub(crate) fn imap(&self) -> std::net::SocketAddr {
+        self.0.place.imap
+    }
+
+    /// The user name and password of an account.
+    pub(crate) fn account(&self, number: usize) -> (String, String) {
+        (self.0.place.user(number), self.0.place.password.clone())
+    }
+}
+
 /// How long one turn of a row may take, with the mailboxes that it fills.
 const TURN_LIMIT: Duration = Duration::from_secs(5 * 60);
 

@@ -10,7 +10,7 @@ use clap::Args as ClapArgs;
 
 use crate::process::{self, Stop};
 
-mod dovecot;
+pub(crate) mod dovecot;
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {

@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod compose_test;
 mod conformance;
+mod differential;
 mod packages;
 mod process;
 mod services;
@@ -35,6 +36,8 @@ enum Task {
     Bench(bench::Args),
     /// Run the conformance scripts against any server
     Conformance(conformance::Args),
+    /// Compare what Todoku and a Dovecot say of the same mails
+    Differential(differential::Args),
     /// Run docker-compose.yml on this machine's Docker engine, with stand-ins of the public images
     ComposeTest(compose_test::Args),
     /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Bench(args) => bench::run(args),
         Task::Conformance(args) => conformance::run(&args),
+        Task::Differential(args) => differential::run(&args),
         Task::ComposeTest(args) => compose_test::run(args),
         Task::Services(args) => services::run(args),
     };

@@ -29,7 +29,7 @@ const MAIL_USER: &str = "nobody";
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 
 /// The running server. Dropping it stops it and removes its files.
-pub(super) struct Dovecot {
+pub(crate) struct Dovecot {
     // The order matters: the server is dropped, which stops it, before its folder is.
     _server: Server,
     _dir: TempDir,
@@ -39,7 +39,7 @@ pub(super) struct Dovecot {
 }
 
 impl Dovecot {
-    pub(super) fn start(stop: &Stop) -> Result<Self> {
+    pub(crate) fn start(stop: &Stop) -> Result<Self> {
         let program = process::find_program("dovecot").context(
             "--dovecot needs Dovecot 2.3; on Debian 12 or Ubuntu: \
              apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd",
@@ -55,6 +55,16 @@ impl Dovecot {
         let mut server = Server::spawn("Dovecot", command, dir.path().join("log"), Signal::TERM)?;
         server.wait(stop, || [imap, pop3, lmtp].iter().all(answers))?;
         Ok(Self { _server: server, _dir: dir, imap, pop3, lmtp })
+    }
+
+    /// Where IMAP is.
+    pub(crate) fn imap(&self) -> SocketAddr {
+        self.imap
+    }
+
+    /// The user name and password of an account.
+    pub(crate) fn account(&self, number: usize) -> (String, String) {
+        (format!("{}-{number}@{DOMAIN}", NAMES[0]), PASSWORD.to_owned())
     }
 
     /// What the runner is told about it.
