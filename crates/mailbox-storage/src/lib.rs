@@ -10,6 +10,7 @@ mod error;
 mod fsck;
 mod keywords;
 mod prepare;
+mod rebuild;
 mod service;
 mod snapshot;
 mod sweep;
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) committer: committer::Committer,
     pub(crate) snapshots: snapshot::Snapshots,
     pub(crate) keywords: keywords::Keywords,
+    /// This process, among those that share the database.
+    pub(crate) holder: i64,
 }
 
 impl Storage {
@@ -89,6 +92,7 @@ impl Storage {
             committer: committer::Committer::start(&db),
             snapshots: snapshot::Snapshots::new(config.snapshot_bytes),
             keywords: keywords::Keywords::new(),
+            holder: rebuild::holder(),
             db,
             config,
         })))

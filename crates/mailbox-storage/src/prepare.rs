@@ -36,8 +36,17 @@ pub(crate) async fn prepare(octets: Bytes) -> Result<Prepared, Status> {
         .map_err(|_| Status::internal("the message could not be read"))
 }
 
+/// What is derived from a message that is stored already.
+///
+/// # Errors
+/// INTERNAL when the work was cut short by the runtime's end.
+pub(crate) async fn derive_again(octets: Bytes) -> Result<Prepared, Status> {
+    tokio::task::spawn_blocking(move || derived(&octets, Vec::new()))
+        .await
+        .map_err(|_| Status::internal("the message could not be read"))
+}
+
 fn prepare_now(octets: &Bytes) -> Prepared {
-    let derived = derive(octets);
     let mut chunks = Vec::with_capacity(octets.len().div_ceil(CHUNK_BYTES));
     for (no, raw) in octets.chunks(CHUNK_BYTES).enumerate() {
         chunks.push(Chunk {
@@ -48,6 +57,11 @@ fn prepare_now(octets: &Bytes) -> Prepared {
             data: compress(raw).map_or_else(|| octets.slice_ref(raw), Bytes::from),
         });
     }
+    derived(octets, chunks)
+}
+
+fn derived(octets: &Bytes, chunks: Vec<Chunk>) -> Prepared {
+    let derived = derive(octets);
     let text = derived.search_text.as_bytes();
     Prepared {
         hash: *blake3::hash(octets).as_bytes(),

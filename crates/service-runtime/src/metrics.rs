@@ -39,6 +39,7 @@ pub struct Metrics {
     connections_refused: Counters<2>,
     bytes_received: Counters<1>,
     bytes_sent: Counters<1>,
+    messages_rebuilt: Counter,
 }
 
 /// Handles of one protocol's busiest series, looked up once per connection or listener.
@@ -109,6 +110,12 @@ impl Metrics {
             ),
             bytes_received: add(&mut registry, "bytes_received", "Bytes from clients", Family::default()),
             bytes_sent: add(&mut registry, "bytes_sent", "Bytes to clients", Family::default()),
+            messages_rebuilt: add(
+                &mut registry,
+                "messages_rebuilt",
+                "Messages whose derived data was derived again",
+                Counter::default(),
+            ),
             registry: Mutex::new(registry),
         }
     }
@@ -121,6 +128,11 @@ impl Metrics {
             bytes_received: self.bytes_received.get_or_create_owned(&labels),
             bytes_sent: self.bytes_sent.get_or_create_owned(&labels),
         }
+    }
+
+    /// Messages whose derived data another version had made and that were derived again.
+    pub fn messages_rebuilt(&self, count: u64) {
+        self.messages_rebuilt.inc_by(count);
     }
 
     /// An attempt to log in: `outcome` is such as `ok`, `refused`, `error`.

@@ -211,7 +211,7 @@ async fn start_storage(config: &Config, readiness: &Readiness, shutdown: &Shutdo
     let hints = wiring::hints(config, Hints::none())?;
     let storage = local::open_storage(config, wiring::shared_grant_key(config)?, hints).await?;
     watch_storage(readiness, &storage);
-    keep_sweeping(&storage, shutdown);
+    keep_up(&storage, shutdown);
     let server = storage.server();
     let close = shutdown.clone();
     let listen = &config.storage.listen;
@@ -238,13 +238,14 @@ async fn start_auth(config: &Config, readiness: &Readiness, shutdown: &Shutdown)
     Ok(Addresses { auth: Some(address), ..Addresses::default() })
 }
 
-/// Removes what nobody refers to any more, until the stop signal.
-pub(crate) fn keep_sweeping(storage: &Storage, shutdown: &Shutdown) {
+/// Removes what nobody refers to any more, and brings old derived data up to date, until the stop signal.
+pub(crate) fn keep_up(storage: &Storage, shutdown: &Shutdown) {
     let (storage, stop) = (storage.clone(), shutdown.token());
     tokio::spawn(async move {
+        let sweeping = storage.keep_sweeping(SweepPolicy::default());
         tokio::select! {
             () = stop.cancelled() => {}
-            () = storage.keep_sweeping(SweepPolicy::default()) => {}
+            _ = async { tokio::join!(sweeping, storage.keep_rebuilding()) } => {}
         }
     });
 }

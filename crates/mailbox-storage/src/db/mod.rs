@@ -1,6 +1,7 @@
 //! The one narrow door to the database: batch operations, each one transaction. No domain rules on the other side of it.
 
 pub(crate) mod postgres;
+mod rebuild;
 pub(crate) mod sqlite;
 mod types;
 
@@ -11,6 +12,8 @@ use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Uid, UidSet};
 
 use crate::error::{DbError, DbResult};
 use crate::tree::{Tree, TreeChange};
+pub(crate) use rebuild::Rebuild;
+use rebuild::{LEASE, OUTDATED, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, rebuild_one};
 pub(crate) use types::*;
 
 /// The pure function that decides what becomes of an account's mailboxes.
@@ -147,6 +150,12 @@ pub(crate) trait Db: Send + Sync + 'static {
     async fn sweep_keys(&self, before: i64) -> DbResult<u64>;
     /// Keeps the newest `kept` tombstones of each mailbox and raises the floor accordingly.
     async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64>;
+    /// At most `limit` messages that a version below this one derived.
+    async fn outdated(&self, version: i32, limit: i64) -> DbResult<Vec<(AccountId, MessageId)>>;
+    /// Replaces what was derived of these messages, each wholly or not at all. How many were not of this version yet.
+    async fn rebuild(&self, batch: Vec<Rebuild>, version: i32) -> DbResult<u64>;
+    /// Takes or keeps a task of upkeep until then. `false`: another process has it.
+    async fn lease(&self, task: &'static str, holder: i64, until: i64, now: i64) -> DbResult<bool>;
     /// Messages after (account, id) with their hashes, in that order; `only` 0: of all accounts.
     async fn hashes(
         &self,
@@ -178,6 +187,11 @@ pub(crate) fn damaged(what: impl std::fmt::Display) -> DbError {
 pub(crate) const HASHES: &str = "SELECT account_id, id, content_hash FROM message
     WHERE ($1 = 0 OR account_id = $1) AND (account_id, id) > ($2, $3) ORDER BY account_id, id LIMIT $4";
 
+pub(crate) fn message_key((account, id): (i64, i64)) -> DbResult<(AccountId, MessageId)> {
+    Ok((AccountId::try_from(account).map_err(damaged)?, MessageId::try_from(id).map_err(damaged)?))
+}
+
 pub(crate) fn hash_row(account: i64, id: i64, hash: Vec<u8>) -> DbResult<(AccountId, MessageId, Vec<u8>)> {
-    Ok((AccountId::try_from(account).map_err(damaged)?, MessageId::try_from(id).map_err(damaged)?, hash))
+    let (account, id) = message_key((account, id))?;
+    Ok((account, id, hash))
 }

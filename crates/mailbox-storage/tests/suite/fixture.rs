@@ -5,7 +5,7 @@ use mail_rpc::{Entry, GrantKey, MailboxClient, Right, Transport, entries_from_pb
 use mail_types::{AccountId, FlagBits, UidSet};
 use mailbox_hints::Hints;
 use mailbox_storage::{Storage, StorageConfig};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tonic::Status;
 
 pub(crate) const ALICE: AccountId = AccountId::new(7);
@@ -54,8 +54,23 @@ impl Store {
 
     /// A second instance on the same database, as another process would be.
     pub(crate) async fn again(&self) -> MailboxClient {
-        let storage = Storage::open(config(&self.url, &self.key, &self.hints)).await.unwrap();
-        MailboxClient::new(Transport::local(storage.server()))
+        MailboxClient::new(Transport::local(self.process().await.server()))
+    }
+    pub(crate) async fn process(&self) -> Storage {
+        Storage::open(config(&self.url, &self.key, &self.hints)).await.unwrap()
+    }
+
+    /// Changes the tables behind the service's back.
+    pub(crate) async fn sql(&self, statement: &'static str) {
+        if self.url.starts_with("sqlite:") {
+            let mut conn = SqliteConnection::connect(&self.url).await.unwrap();
+            conn.execute(statement).await.unwrap();
+            conn.close().await.unwrap();
+        } else {
+            let mut conn = PgConnection::connect(&self.url).await.unwrap();
+            conn.execute(statement).await.unwrap();
+            conn.close().await.unwrap();
+        }
     }
 
     /// Checks everything and removes the database.

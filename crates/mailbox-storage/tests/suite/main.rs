@@ -33,5 +33,6 @@ mod fixture;
 mod flags;
 mod mailboxes;
 mod random;
+mod rebuild;
 mod search;
 mod sync;

@@ -2,6 +2,7 @@
 
 mod read;
 mod tree;
+mod upkeep;
 mod write;
 
 use std::str::FromStr;
@@ -271,6 +272,15 @@ impl Db for Postgres {
     }
     async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64> {
         write::sweep_tombstones(&self.pool, kept).await
+    }
+    async fn outdated(&self, version: i32, limit: i64) -> DbResult<Vec<(AccountId, MessageId)>> {
+        upkeep::outdated(&self.pool, version, limit).await
+    }
+    async fn rebuild(&self, batch: Vec<Rebuild>, version: i32) -> DbResult<u64> {
+        retry!(upkeep::rebuild(&self.pool, &batch, version))
+    }
+    async fn lease(&self, task: &'static str, holder: i64, until: i64, now: i64) -> DbResult<bool> {
+        upkeep::lease(&self.pool, task, holder, until, now).await
     }
     async fn hashes(
         &self,

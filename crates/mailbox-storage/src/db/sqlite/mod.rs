@@ -231,6 +231,16 @@ impl Db for Sqlite {
     async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64> {
         self.writer.run(Haste::Later, move |c| Box::pin(upkeep::tombstones(c, kept))).await
     }
+    async fn outdated(&self, version: i32, limit: i64) -> DbResult<Vec<(AccountId, MessageId)>> {
+        upkeep::outdated(&self.pool, version, limit).await
+    }
+    async fn rebuild(&self, batch: Vec<Rebuild>, version: i32) -> DbResult<u64> {
+        self.writer.run(Haste::Later, move |c| Box::pin(upkeep::rebuild(c, batch, version))).await
+    }
+    async fn lease(&self, task: &'static str, holder: i64, until: i64, now: i64) -> DbResult<bool> {
+        let times = (holder, until, now);
+        self.writer.run(Haste::Later, move |c| Box::pin(upkeep::lease(c, task, times))).await
+    }
     async fn hashes(
         &self,
         only: i64,

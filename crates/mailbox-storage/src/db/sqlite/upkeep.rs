@@ -74,3 +74,29 @@ pub(super) async fn tombstones(conn: &mut SqliteConnection, kept: i64) -> DbResu
     }
     Ok(removed)
 }
+
+pub(super) async fn outdated(
+    pool: &SqlitePool,
+    version: i32,
+    limit: i64,
+) -> DbResult<Vec<(AccountId, MessageId)>> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(OUTDATED).bind(version).bind(limit).fetch_all(pool).await?;
+    rows.into_iter().map(message_key).collect()
+}
+
+pub(super) async fn lease(
+    conn: &mut SqliteConnection,
+    task: &'static str,
+    (holder, until, now): (i64, i64, i64),
+) -> DbResult<bool> {
+    let done = sqlx::query(LEASE).bind(task).bind(holder).bind(until).bind(now).execute(conn).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+pub(super) async fn rebuild(conn: &mut SqliteConnection, batch: Vec<Rebuild>, version: i32) -> DbResult<u64> {
+    let mut rebuilt = 0;
+    for one in &batch {
+        rebuilt += u64::from(rebuild_one!(conn, one, version));
+    }
+    Ok(rebuilt)
+}
