@@ -30,6 +30,9 @@ pub(crate) const CLIENTS: &[Package] = &[
     Package { program: "fetchmail", debian: "fetchmail" },
     Package { program: "swaks", debian: "swaks" },
     Package { program: "offlineimap", debian: "offlineimap3" },
+    Package { program: "getmail", debian: "getmail6" },
+    Package { program: "neomutt", debian: "neomutt" },
+    Package { program: "postfix", debian: "postfix" },
 ];
 
 /// Where the servers' programs are.

@@ -1,155 +1,44 @@
-//! Mail programs that people use, against the running system. They read the standards in their own ways.
+//! Mail programs that people use, against both shapes of the running system: one process on SQLite; a cluster on
+//! PostgreSQL and Redis. They read the standards in their own ways.
 //!
 //! A program that is not installed skips its test, except in continuous integration; `cargo xtask test` installs them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::time::Duration;
+#[path = "programs/postfix.rs"]
+mod postfix;
+#[path = "programs/stage.rs"]
+mod stage;
 
-use test_harness::script::Account;
-use test_harness::system::System;
-use tokio::process::Command;
-use tokio::time::timeout;
+use std::path::Path;
 
-/// A program that waits for a person, or for us, is ended.
-const PROGRAM_LIMIT: Duration = Duration::from_secs(150);
-
-const MESSAGE: &str = "From: a@far.example\r\nSubject: hello\r\n\r\n.dot\r\nend\r\n";
-
-/// A system with an account for alice, and a folder for the program's files.
-struct Stage {
-    system: System,
-    alice: Account,
-    folder: tempfile::TempDir,
-}
-
-impl Stage {
-    /// `None`, and said so: the program is not installed.
-    async fn with(program: &str, package: &str) -> Option<Self> {
-        if !is_installed(program) {
-            assert!(std::env::var_os("CI").is_none(), "{program} is not installed");
-            println!("SKIPPED: install {package}");
-            return None;
-        }
-        let system = System::sqlite().await.unwrap();
-        let alice = system.accounts(1).await.unwrap().remove(0).remove(0);
-        Some(Self { system, alice, folder: tempfile::tempdir().unwrap() })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        std::fs::write(self.path(name), text).unwrap();
-        self.path(name).display().to_string()
-    }
-
-    fn read(&self, name: &str) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.path(name)).unwrap()).into_owned()
-    }
-
-    fn imap_port(&self) -> String {
-        self.system.subject.imap[0].port().to_string()
-    }
-
-    fn pop3_port(&self) -> String {
-        self.system.subject.pop3.port().to_string()
-    }
-
-    fn smtp_port(&self) -> String {
-        self.system.subject.smtp.unwrap().port().to_string()
-    }
-
-    fn lmtp_port(&self) -> String {
-        self.system.subject.lmtp.port().to_string()
-    }
-
-    /// Runs a program in the stage's folder; it must succeed.
-    async fn run(&self, program: &str, arguments: &[&str]) -> String {
-        let output = self.run_any(program, arguments).await;
-        assert!(output.status.success(), "{program} {arguments:?} failed: {}", all_of(&output));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    async fn run_any(&self, program: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null()).kill_on_drop(true);
-        command.env("HOME", self.folder.path()).env("TERM", "xterm").env("LC_ALL", "C.UTF-8");
-        let run = timeout(PROGRAM_LIMIT, command.output()).await;
-        run.unwrap_or_else(|_| panic!("{program} {arguments:?} did not end")).unwrap()
-    }
-
-    async fn curl(&self, arguments: &[&str]) -> String {
-        let user = format!("{}:{}", self.alice.address, self.alice.password);
-        let mut all = vec!["--silent", "--show-error", "--insecure", "--max-time", "30", "--user", &user];
-        all.extend(arguments);
-        self.run("curl", &all).await
-    }
-
-    /// By LMTP, `count` times.
-    async fn deliver(&self, count: usize) {
-        let file = self.write("delivered.eml", MESSAGE);
-        let url = format!("smtp://127.0.0.1:{}/client.example", self.smtp_port());
-        for _ in 0..count {
-            let to = &self.alice.address;
-            let arguments = ["--silent", "--show-error", "--url", &url, "--mail-from", "a@far.example"];
-            self.run("curl", &[&arguments[..], &["--mail-rcpt", to, "--upload-file", &file]].concat()).await;
-        }
-    }
-
-    /// What `STATUS mailbox (MESSAGES)` tells.
-    async fn messages_in(&self, mailbox: &str) -> usize {
-        let url = format!("imap://127.0.0.1:{}/", self.imap_port());
-        let told = self.curl(&["--url", &url, "--request", &format!("STATUS {mailbox} (MESSAGES)")]).await;
-        let number = told.rsplit_once("MESSAGES ").and_then(|(_, rest)| rest.split(')').next());
-        number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{told:?}"))
-    }
-
-    async fn python(&self, what: &str) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/client.py");
-        let system = &self.system;
-        let (imaps, pop3s) = (system.imaps.port().to_string(), system.pop3s.port().to_string());
-        let arguments = [
-            script.to_str().unwrap(),
-            what,
-            &self.imap_port(),
-            &imaps,
-            &self.pop3_port(),
-            &pop3s,
-            &self.lmtp_port(),
-            &self.smtp_port(),
-            &self.alice.address,
-            &self.alice.password,
-        ];
-        self.run("python3", &arguments).await;
-    }
-
-    async fn end(self) {
-        self.system.stop().await.unwrap();
-    }
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn all_of(output: &Output) -> String {
-    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-    format!("{}\n{}\n{}", output.status, text(&output.stdout), text(&output.stderr))
-}
+use postfix::Postfix;
+use stage::{MESSAGE, Shape, Stage, all_of};
 
 macro_rules! programs {
     ($($name:ident($program:literal, $package:literal, $stage:ident) $body:block)*) => {
-        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            let Some($stage) = Stage::with($program, $package).await else { return };
-            $body
-            $stage.end().await;
-        })*
+        mod run {
+            use super::*;
+            $(pub(super) async fn $name(shape: Shape) {
+                let Some($stage) = Stage::set(shape, $program, $package).await else { return };
+                $body
+                $stage.end().await;
+            })*
+        }
+
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::run::$name(super::Shape::Sqlite).await;
+            })*
+        }
+
+        mod cluster {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::run::$name(super::Shape::Cluster).await;
+            })*
+        }
     };
 }
 
@@ -280,6 +169,81 @@ programs! {
         assert_eq!(std::fs::read_dir(stage.path("mail/INBOX/new")).unwrap().count(), 3);
         stage.run("offlineimap", &["-c", &configuration, "-o"]).await;
         assert_eq!(stage.messages_in("INBOX").await, 3, "nothing comes twice");
+    }
+
+    getmail_pop3_and_imap("getmail", "getmail6", stage) {
+        for (kind, port) in [("SimplePOP3Retriever", stage.pop3_port()), ("SimpleIMAPRetriever", stage.imap_port())] {
+            stage.deliver(2).await;
+            let _ = std::fs::remove_file(stage.path("got"));
+            // It delivers to no folder as root, but to a program when told so.
+            let configuration = stage.write("getmailrc", &format!(
+                "[retriever]\ntype = {kind}\nserver = 127.0.0.1\nport = {port}\nusername = {}\npassword = {}\n\
+                 [destination]\ntype = MDA_external\npath = /bin/sh\narguments = (\"-c\", \"cat >> {}\")\n\
+                 allow_root_commands = true\n[options]\nread_all = false\n",
+                stage.alice.address, stage.alice.password, stage.path("got").display()
+            ));
+            restrict(&configuration);
+            let folder = stage.folder.path().display().to_string();
+            let arguments = ["--getmaildir", &folder, "--rcfile", &configuration];
+            let count = || stage.read("got").matches("Subject: hello").count();
+            stage.run("getmail", &arguments).await;
+            assert_eq!(count(), 2, "{kind}");
+            stage.run("getmail", &arguments).await;
+            assert_eq!(count(), 2, "{kind}: what was seen is known by its UIDL or UID, and not fetched again");
+            stage.run("getmail", &[&arguments[..], &["--all", "--delete"]].concat()).await;
+            assert_eq!(count(), 4, "{kind}");
+            assert_eq!(stage.messages_in("INBOX").await, 0, "{kind}: fetched mail is deleted");
+        }
+    }
+
+    neomutt_with_qresync("neomutt", "neomutt", stage) {
+        stage.deliver(4).await;
+        let log = stage.path("debug").display().to_string();
+        let configuration = stage.write("neomuttrc", &format!(
+            "set imap_user=\"{}\"\nset imap_pass=\"{}\"\nset ssl_starttls=no\nset ssl_force_tls=no\nset quit=yes\n\
+             set delete=yes\nset move=no\nset wait_key=no\nset folder=.\n\
+             set header_cache=\"{2}/cache\"\nset imap_condstore=yes\nset imap_qresync=yes\n\
+             set debug_level=2\nset debug_file=\"{log}\"\n",
+            stage.alice.address, stage.alice.password, stage.folder.path().display()
+        ));
+        let url = format!("imap://127.0.0.1:{}/INBOX", stage.imap_port());
+        let neomutt = async |keys: &str| {
+            let command = format!("neomutt -n -F {configuration} -f {url} -e \"push '{keys}<quit>'\"");
+            stage.run("script", &["-qec", &command, "/dev/null"]).await
+        };
+        neomutt("").await;
+        // Meanwhile one changes, one comes (RFC 7162 §3.2.6).
+        stage.curl(&["--url", &url, "--request", "STORE 2 +FLAGS (\\Flagged)"]).await;
+        stage.deliver(1).await;
+        // The flagged one is found by its flag: the cache was brought up to date.
+        let screen = neomutt("<delete-pattern>~F<enter><sync-mailbox>").await;
+        let log = stage.read("debug0");
+        assert!(log.contains("(CHANGEDSINCE ") && !log.contains("QRESYNC failed"), "{log}\n{screen}");
+        // Meanwhile one goes: it is told, and this program, which counts wrong then, starts afresh.
+        stage.curl(&["--url", &url, "--request", "STORE 4 +FLAGS (\\Deleted)"]).await;
+        stage.curl(&["--url", &url, "--request", "EXPUNGE"]).await;
+        neomutt("").await;
+        let log = stage.read("debug0");
+        assert!(log.contains("(CHANGEDSINCE ") && log.contains("Handling VANISHED"), "{log}\n{screen}");
+        let url = format!("imap://127.0.0.1:{}/INBOX?ALL", stage.imap_port());
+        assert_eq!(stage.curl(&["--url", &url]).await.trim_end(), "* SEARCH 1 2 3", "{screen}");
+        assert_eq!(stage.messages_in("INBOX").await, 3);
+    }
+
+    postfix_delivers_by_lmtp("postfix", "postfix", stage) {
+        let nobody = "nobody-of-that-name@test.example";
+        if let Some(postfix) = Postfix::start(&stage).await {
+            postfix.send(&["a@far.example", &stage.alice.address]).await;
+            postfix.logged("status=sent (250 2.", 1).await;
+            // One transaction, two recipients, two replies (RFC 2033 §4.2).
+            postfix.send(&["a@far.example", nobody, &stage.alice.address]).await;
+            postfix.logged("status=sent (250 2.", 2).await;
+            postfix.logged("status=bounced (host 127.0.0.1[127.0.0.1] said: 550 5.1.1", 1).await;
+            let large = "x".repeat(70) + "\n";
+            postfix.send_text(&["a@far.example", &stage.alice.address], &large.repeat(40_000)).await;
+            postfix.logged("status=sent (250 2.", 3).await;
+            assert_eq!(stage.messages_in("INBOX").await, 3);
+        }
     }
 
     mutt_reads_and_saves("mutt", "mutt", stage) {
