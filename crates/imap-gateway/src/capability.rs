@@ -7,7 +7,7 @@ use crate::state::State;
 pub(crate) const BUSY: &[u8] = b"* BYE [UNAVAILABLE] Too many connections, please try again later\r\n";
 
 /// In every state.
-const ALWAYS: [&str; 6] = ["IMAP4rev1", "SASL-IR", "ID", "ENABLE", "IDLE", "LITERAL+"];
+const ALWAYS: [&str; 6] = ["IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE"];
 /// After login.
 const AUTHENTICATED: [&str; 24] = [
     "NAMESPACE",
@@ -41,6 +41,8 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
     let mut names: Vec<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
     match session.state {
         State::NotAuthenticated | State::Logout => {
+            // RFC 7888 §5: before login nobody needs large literals; never both.
+            names.push("LITERAL-".to_owned());
             if session.may_start_tls() {
                 names.push("STARTTLS".to_owned());
             }
@@ -48,6 +50,10 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
         }
         State::Authenticated(_) | State::Selected(..) => {
             names.extend(AUTHENTICATED.iter().map(|name| (*name).to_owned()));
+            names.push("LITERAL+".to_owned());
+            if session.gateway.settings.utf8_accept {
+                names.push("UTF8=ACCEPT".to_owned());
+            }
             // RFC 7889 §2: one limit for all mailboxes.
             names.push(format!("APPENDLIMIT={}", session.gateway.settings.message_bytes_max));
             if !session.connection.is_deflate() {

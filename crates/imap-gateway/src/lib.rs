@@ -1,4 +1,4 @@
-//! The IMAP gateway: speaks IMAP4rev1 with its extensions to clients, and gRPC to storage and auth.
+//! The IMAP gateway: speaks IMAP4rev1 and IMAP4rev2 with their extensions to clients, and gRPC to storage and auth.
 //!
 //! **Invariant:** stateless. It knows sequence numbers, storage knows UIDs, and a session's `View` is the only translator; `sync`
 //! is the only thing that changes one. What is kept here beyond a session is cache, and can be emptied at any time.

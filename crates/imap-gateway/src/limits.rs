@@ -39,7 +39,7 @@ pub(crate) const RECHECK_EVERY: Duration = Duration::from_secs(20);
 pub(crate) const RECHECK_EVERY_WITHOUT_HINTS: Duration = Duration::from_secs(5);
 /// Mailboxes asked about in one call of the re-check.
 pub(crate) const RECHECK_BATCH: usize = 500;
-/// An idling client hears something at least this often (plus up to a quarter of it), so that routers keep the connection.
-pub(crate) const IDLE_KEEPALIVE: Duration = Duration::from_secs(110);
+/// How often an idling client hears something, unless the operator says otherwise: routers forget connections after 2 minutes.
+pub(crate) const IDLE_NOTIFY: Duration = Duration::from_secs(110);
 /// A grant with less left than this is renewed before it is used, in seconds.
 pub(crate) const GRANT_MARGIN_SECONDS: i64 = 5 * 60;

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::capability;
 use crate::fetch::Derived;
+use crate::limits::IDLE_NOTIFY;
 use crate::mailboxes::Mailboxes;
 use crate::session;
 use crate::watch::Recheck;
@@ -46,6 +47,10 @@ pub struct Settings {
     pub tls: Option<TlsAcceptor>,
     /// Accept passwords without TLS (RFC 9051 §6.2.3).
     pub allow_clear_login: bool,
+    /// Offer UTF8=ACCEPT (RFC 6855), and refuse raw 8-bit in headers of APPEND without it.
+    pub utf8_accept: bool,
+    /// An idling client hears something at least this often (plus up to a quarter of it), so that routers keep the connection.
+    pub idle_notify: Duration,
     /// Connections of each listener.
     pub connections_max: usize,
     /// Connections of one client address to each listener.
@@ -82,6 +87,8 @@ impl Default for Settings {
         Self {
             tls: None,
             allow_clear_login: false,
+            utf8_accept: true,
+            idle_notify: IDLE_NOTIFY,
             connections_max: 50_000,
             connections_per_ip_max: 200,
             proxy_trusted: Vec::new(),

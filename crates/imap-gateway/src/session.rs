@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use imap_wire::{
-    Code, CommandBody, Frame, FrameError, FrameStep, Framer, Limits, ParseError, ParseOptions, Status, Tag,
-    Writer, parse,
+    Code, CommandBody, Frame, FrameError, FrameStep, Framer, Limits, ParseError, Status, Tag, Writer, parse,
 };
 use line_server::{Connection, ReadError};
 use mail_rpc::{Refusal, pb};
+use mail_types::MailboxName;
 use service_runtime::metrics;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) state: State,
     pub(crate) enabled: Enabled,
     pub(crate) login_failures: u32,
+    /// Names that the present command gave in another form than they have (RFC 9051 §6.3.9.7).
+    pub(crate) normalized: Vec<(String, MailboxName)>,
     bad_commands: u32,
 }
 
@@ -39,6 +41,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, connection: Connection) {
         state: State::NotAuthenticated,
         enabled: Enabled::default(),
         login_failures: 0,
+        normalized: Vec::new(),
         bad_commands: 0,
     };
     let end = session.serve().await;
@@ -139,7 +142,7 @@ impl Session {
 
     async fn command(&mut self, frame: Frame) -> Result<Next, End> {
         let has_open_literal = frame.open_literal().is_some();
-        let command = match parse(&frame, &ParseOptions::default()) {
+        let command = match parse(&frame, &self.enabled.parse_options()) {
             Ok(command) => command,
             Err(error) => {
                 if has_open_literal {
@@ -154,6 +157,7 @@ impl Session {
         if matches!(command.body, CommandBody::Idle) && self.state.allows(phase) {
             return Ok(Next::Idle(command.tag));
         }
+        self.normalized = command.normalized;
         let started = Instant::now();
         let span = tracing::debug_span!("command", name, tag = command.tag.as_str());
         let result = if self.state.allows(phase) {
@@ -199,7 +203,7 @@ impl Session {
                 done.code.with(|code| self.writer().tagged(tag, Status::Ok, code, text));
             }
             Err(CmdError::No(code, text)) => self.writer().no(tag, code, &text),
-            Err(CmdError::Bad(text)) => return self.bad(Some(tag), &text),
+            Err(CmdError::Bad(text)) => return self.bad(Some(tag), Code::None, &text),
             Err(CmdError::Bye(text)) => {
                 self.writer().untagged(Status::Bye, Code::None, &text);
                 self.writer().no(tag, Code::None, &text);
@@ -212,11 +216,11 @@ impl Session {
 
     /// Appends to the output buffer.
     pub(crate) fn writer(&mut self) -> Writer<'_> {
-        Writer::new(self.connection.output())
+        self.enabled.writer(self.connection.output())
     }
 
-    fn bad(&mut self, tag: Option<&Tag>, text: &str) -> Result<(), End> {
-        self.writer().bad(tag, Code::None, text);
+    fn bad(&mut self, tag: Option<&Tag>, code: Code<'_>, text: &str) -> Result<(), End> {
+        self.writer().bad(tag, code, text);
         self.bad_commands += 1;
         let max = match self.state {
             State::NotAuthenticated => BAD_COMMANDS_UNAUTHENTICATED_MAX,
@@ -230,22 +234,16 @@ impl Session {
             return Err(End::Bye(error.to_string()));
         }
         metrics().command(PROTOCOL, "UNKNOWN", "bad", std::time::Duration::ZERO);
-        self.bad(error.tag.as_ref(), &error.to_string())
+        self.bad(error.tag.as_ref(), error.kind.code(), &error.to_string())
     }
 
     fn parse_error(&mut self, error: &ParseError) -> Result<(), End> {
-        use imap_wire::ParseErrorKind as Kind;
         metrics().command(PROTOCOL, "UNKNOWN", "bad", std::time::Duration::ZERO);
-        let code = match error.kind {
-            Kind::BadCharset => Code::BadCharset(&["US-ASCII", "UTF-8"]),
-            Kind::UseAttr => Code::UseAttr,
-            _ => Code::Cannot,
-        };
         if let Some(tag) = error.tag.as_ref().filter(|_| error.kind.is_refusal()) {
-            self.writer().no(tag, code, &error.to_string());
+            self.writer().no(tag, error.kind.code(), &error.to_string());
             return Ok(());
         }
-        self.bad(error.tag.as_ref(), &error.to_string())
+        self.bad(error.tag.as_ref(), error.kind.code(), &error.to_string())
     }
 
     /// RFC 5182 §2.1: a search with SAVE that is refused leaves an empty result, for its charset too.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use imap_wire::{Code, CommandBody};
+use bytes::{Bytes, BytesMut};
+use imap_wire::{Code, CommandBody, ParseOptions, WriteOptions, Writer};
 use mail_rpc::pb;
 use mail_types::{AccountId, KeywordTable, MailboxId, UidSet};
 use mailbox_hints::{Subscription, Wake};
@@ -56,6 +56,26 @@ pub(crate) enum Access {
 pub(crate) struct Enabled {
     pub(crate) condstore: bool,
     pub(crate) qresync: bool,
+    /// IMAP4rev2 (RFC 9051 §6.3.1): its replies instead of those of IMAP4rev1.
+    pub(crate) rev2: bool,
+    /// UTF8=ACCEPT (RFC 6855 §3).
+    pub(crate) utf8_accept: bool,
+}
+
+impl Enabled {
+    /// Mailbox names and quoted strings in UTF-8, both ways.
+    pub(crate) fn utf8(self) -> bool {
+        self.rev2 || self.utf8_accept
+    }
+
+    pub(crate) fn parse_options(self) -> ParseOptions {
+        ParseOptions { utf8: self.utf8(), no_charset: self.utf8_accept, rev2: self.rev2 }
+    }
+
+    /// Writes replies in the form that the client wants.
+    pub(crate) fn writer(self, out: &mut BytesMut) -> Writer<'_> {
+        Writer::with(out, WriteOptions { utf8: self.utf8(), ..WriteOptions::default() })
+    }
 }
 
 impl User {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use futures_util::FutureExt;
-use imap_wire::{Code, FetchWriter, Numbering, PermanentFlags, Status, StoreAction, Writer};
+use imap_wire::{Code, FetchWriter, Numbering, PermanentFlags, Status, StoreAction};
 use mail_rpc::{Entry, Refusal, pb};
 use mail_types::{FlagBits, UidSet};
 use tokio::time::Instant;
@@ -149,10 +149,10 @@ fn announce(
     }
     // 2. What is new, before any line speaks of it.
     if advance.arrived > 0 {
-        write_exists(&selected.view, out);
+        write_exists(&selected.view, enabled, out);
     }
     // 3. Keywords, before a FETCH line uses them.
-    write_new_keywords(selected, out);
+    write_new_keywords(selected, enabled, out);
     // 4. Flags.
     write_flag_changes(&selected.view, enabled, out, &advance, own.as_ref());
     Ok(())
@@ -163,7 +163,7 @@ fn write_expunges(view: &mut View, saved: &mut UidSet, enabled: Enabled, out: &m
         return;
     }
     let expunged = view.take_expunged();
-    let mut writer = Writer::new(out);
+    let mut writer = enabled.writer(out);
     if enabled.qresync {
         // RFC 7162 §3.2.10
         writer.vanished(&expunged.uids);
@@ -176,20 +176,23 @@ fn write_expunges(view: &mut View, saved: &mut UidSet, enabled: Enabled, out: &m
     }
 }
 
-pub(crate) fn write_exists(view: &View, out: &mut BytesMut) {
-    let mut writer = Writer::new(out);
+pub(crate) fn write_exists(view: &View, enabled: Enabled, out: &mut BytesMut) {
+    let mut writer = enabled.writer(out);
     writer.exists(view.len() as u32);
-    writer.recent(view.recent_count() as u32);
+    // RFC 9051 appendix E: no RECENT, no \Recent.
+    if !enabled.rev2 {
+        writer.recent(view.recent_count() as u32);
+    }
 }
 
-fn write_new_keywords(selected: &mut Selected, out: &mut BytesMut) {
+fn write_new_keywords(selected: &mut Selected, enabled: Enabled, out: &mut BytesMut) {
     if selected.keywords().len() > selected.keywords_told {
-        write_flags(selected, out);
+        write_flags(selected, enabled, out);
     }
 }
 
 /// FLAGS and PERMANENTFLAGS (RFC 9051 §7.3.5, §7.1).
-pub(crate) fn write_flags(selected: &mut Selected, out: &mut BytesMut) {
+pub(crate) fn write_flags(selected: &mut Selected, enabled: Enabled, out: &mut BytesMut) {
     let keywords = Arc::clone(selected.keywords());
     selected.keywords_told = keywords.len();
     let system = FlagBits::SYSTEM.iter().fold(FlagBits::NONE, |all, (flag, _)| all.with(*flag));
@@ -200,7 +203,7 @@ pub(crate) fn write_flags(selected: &mut Selected, out: &mut BytesMut) {
         }
         Access::ReadOnly => PermanentFlags { flags: FlagBits::NONE, keywords: &keywords, can_create: false },
     };
-    let mut writer = Writer::new(out);
+    let mut writer = enabled.writer(out);
     writer.mailbox_flags(all, &keywords);
     writer.untagged(Status::Ok, Code::PermanentFlags(permanent), "Flags that are kept");
 }
@@ -259,16 +262,16 @@ fn write_flags_line(
     (index, entry): (usize, &Entry),
     own: Option<&OwnStore<'_>>,
 ) {
-    let mut writer = Writer::new(out);
-    let mut line = writer.fetch(view.number_of(index));
-    // RFC 9051 §6.4.9: replies to UID commands have the UID; RFC 7162 §3.2.4: with QRESYNC all have.
-    if enabled.qresync || own.is_some_and(|own| own.by == Numbering::Uid) {
+    let mut writer = enabled.writer(out);
+    let mut line = writer.fetch_message(view.number_of(index), entry.uid);
+    // RFC 9051 §6.4.9: replies to UID commands have the UID; §7.5.2 and RFC 7162 §3.2.4: these clients get it always.
+    if enabled.rev2 || enabled.qresync || own.is_some_and(|own| own.by == Numbering::Uid) {
         line.uid(entry.uid);
     }
     if enabled.condstore || own.is_some_and(|own| own.conditional) {
         line.mod_seq(entry.modseq);
     }
-    flags(&mut line, view, entry);
+    flags(&mut line, view, enabled, entry);
     line.end();
 }
 
@@ -280,9 +283,9 @@ fn write_modseq_line(
     (index, entry): (usize, &Entry),
     own: &OwnStore<'_>,
 ) {
-    let mut writer = Writer::new(out);
-    let mut line = writer.fetch(view.number_of(index));
-    if enabled.qresync || own.by == Numbering::Uid {
+    let mut writer = enabled.writer(out);
+    let mut line = writer.fetch_message(view.number_of(index), entry.uid);
+    if enabled.rev2 || enabled.qresync || own.by == Numbering::Uid {
         line.uid(entry.uid);
     }
     line.mod_seq(entry.modseq);
@@ -290,9 +293,9 @@ fn write_modseq_line(
 }
 
 /// `FLAGS (...)`, with \Recent where this session has it.
-pub(crate) fn flags(line: &mut FetchWriter<'_>, view: &View, entry: &Entry) {
+pub(crate) fn flags(line: &mut FetchWriter<'_>, view: &View, enabled: Enabled, entry: &Entry) {
     let keywords = &view.snapshot().meta().keywords;
-    if view.is_recent(entry.uid) {
+    if !enabled.rev2 && view.is_recent(entry.uid) {
         line.flags_recent(entry.flags, keywords);
     } else {
         line.flags(entry.flags, keywords);

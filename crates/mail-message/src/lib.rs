@@ -24,20 +24,22 @@ mod transfer;
 
 pub use header::{Keep, header_fields};
 pub use index::{MediaType, Part, PartIndex, PartIndexError, PartKind, SectionPart, section_range};
+pub use nstring::to_seven_bit;
 use structure::Form;
 pub use transfer::{Encoding, TransferError, decode_transfer};
 
 /// Version of the derived data. It is stored beside it, so that data of another version can be rebuilt.
-pub const DERIVED_VERSION: u32 = 1;
+pub const DERIVED_VERSION: u32 = 2;
 
 /// What storage keeps of a message beside its octets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derived {
-    /// The ENVELOPE value, ready to send: `("date" "subject" ((..)) ..)`. 7-bit, quoted strings only.
+    /// The ENVELOPE value: `("date" "subject" ((..)) ..)`, quoted strings only, in UTF-8. [`to_seven_bit`] makes it
+    /// ready for a client that has not enabled that.
     pub envelope: Vec<u8>,
-    /// The BODY value, ready to send.
+    /// The BODY value, likewise.
     pub body: Vec<u8>,
-    /// The BODYSTRUCTURE value, ready to send.
+    /// The BODYSTRUCTURE value, likewise.
     pub bodystructure: Vec<u8>,
     /// An encoded [`PartIndex`].
     pub parts: Vec<u8>,

@@ -2,10 +2,27 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use mail_message::derive;
+use mail_message::{derive, to_seven_bit};
 
 fn envelope(header: &str) -> String {
-    String::from_utf8(derive(header.as_bytes()).envelope).unwrap()
+    String::from_utf8(to_seven_bit(&derive(header.as_bytes()).envelope).into_owned()).unwrap()
+}
+
+#[test]
+fn utf8_stays_as_it_is_for_those_who_read_it() {
+    // RFC 6855 §3, RFC 6532 §3
+    let header = "Subject: 日本 \"\\ \r\n\té\r\nFrom: 山田 <用户@例え.jp>\r\n\r\n";
+    let derived = derive(header.as_bytes()).envelope;
+    let from = "((\"山田\" NIL \"用户\" \"例え.jp\"))";
+    assert_eq!(
+        String::from_utf8(derived.clone()).unwrap(),
+        format!("(NIL \"日本 \\\"\\\\  é\" {from} {from} {from} NIL NIL NIL NIL NIL)")
+    );
+    let seven_bit = to_seven_bit(&derived);
+    assert!(
+        seven_bit.starts_with(b"(NIL \"=?UTF-8?B?5pel5pys?= \\\"\\\\  =?UTF-8?B?w6k=?=\" (("),
+        "{seven_bit:?}"
+    );
 }
 
 /// The first address list of an ENVELOPE: that of From.
@@ -149,7 +166,7 @@ fn nothing_leaves_the_quotes() {
 fn encoded_words_that_are_written_stay_short_and_decode_again() {
     let subject = format!("start {} {} end", "é".repeat(100), "漢字".repeat(40));
     let derived = derive(format!("Subject: {subject}\r\n\r\n").as_bytes());
-    let text = String::from_utf8(derived.envelope).unwrap();
+    let text = String::from_utf8(to_seven_bit(&derived.envelope).into_owned()).unwrap();
     let raw = text.strip_prefix("(NIL \"").unwrap().split('"').next().unwrap();
     assert!(raw.split(' ').all(|word| word.len() <= 75));
     let again = derive(format!("Subject: {raw}\r\n\r\n").as_bytes());

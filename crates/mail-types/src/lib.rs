@@ -10,5 +10,7 @@ mod set;
 
 pub use flag::{FlagBits, KEYWORDS_MAX, Keyword, KeywordError, KeywordTable, KeywordTableFull};
 pub use ids::{AccountId, MailboxId, MessageId, ModSeq, OutOfRange, Uid, UidValidity};
-pub use name::{HIERARCHY_SEPARATOR, MailboxName, NAME_BYTES_MAX, NAME_LEVELS_MAX, NameError, SpecialUse};
+pub use name::{
+    HIERARCHY_SEPARATOR, MailboxName, NAME_BYTES_MAX, NAME_LEVELS_MAX, NameError, SpecialUse, normalize,
+};
 pub use set::{SetError, UidSet};

@@ -1,6 +1,9 @@
 //! Mailbox names and their special uses.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use unicode_normalization::UnicodeNormalization;
 
 /// Separates the levels of a name (RFC 9051 §5.1.1).
 pub const HIERARCHY_SEPARATOR: char = '/';
@@ -11,10 +14,18 @@ pub const NAME_LEVELS_MAX: usize = 32;
 
 const INBOX: &str = "INBOX";
 
-/// `mailbox = "INBOX" / astring` (RFC 9051 §9), as UTF-8 text. INBOX is upper-case, whatever the client typed,
-/// also as the first level of a longer name.
+/// `mailbox = "INBOX" / astring` (RFC 9051 §9), as UTF-8 text in Normalization Form C, whatever form the
+/// client typed. INBOX is upper-case, also as the first level of a longer name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailboxName(String);
+
+/// A name, or part of one, in Unicode Normalization Form C (RFC 9051 §5.1): what looks the same is the same.
+pub fn normalize(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || unicode_normalization::is_nfc(text) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.nfc().collect())
+}
 
 /// Why a text is no mailbox name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +80,10 @@ impl TryFrom<&str> for MailboxName {
         if let Some(c) = text.chars().find(bad) {
             return Err(NameError::BadChar(c));
         }
+        let text = normalize(text);
+        if text.len() > NAME_BYTES_MAX {
+            return Err(NameError::TooLong);
+        }
         let mut levels = 0;
         for level in text.split(HIERARCHY_SEPARATOR) {
             levels += 1;
@@ -85,7 +100,7 @@ impl TryFrom<&str> for MailboxName {
         if first.eq_ignore_ascii_case(INBOX) {
             return Ok(Self(format!("{INBOX}{}", &text[first.len()..])));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into_owned()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use auth::AuthService;
@@ -128,6 +129,8 @@ pub(crate) async fn start_imap(
     let settings = imap_gateway::Settings {
         tls: Some(backends.tls.acceptor()),
         allow_clear_login: config.imap.allow_clear_login,
+        utf8_accept: config.imap.utf8_accept,
+        idle_notify: Duration::from_secs(config.imap.idle_notify_seconds.max(1)),
         connections_max: config.limits.connections,
         connections_per_ip_max: config.limits.connections_per_ip,
         proxy_trusted: wiring::proxy_trusted(config)?,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use imap_wire::{
     Append, AppendForm, AppendStep, Code, FlagList, FrameStep, InternalDate, LiteralChunk, LiteralHeader,
-    ParseOptions, parse_append_next,
+    parse_append_next,
 };
 use line_server::BudgetGuard;
 use mail_rpc::{Refusal, pb};
@@ -125,12 +125,12 @@ async fn receive(session: &mut Session, append: Append) -> Result<Upload, CmdErr
     loop {
         for step in std::mem::take(&mut steps) {
             match step {
-                AppendStep::Message { flags, date, form: AppendForm::Whole } => {
+                AppendStep::Message { flags, date, form: kind @ (AppendForm::Whole | AppendForm::Utf8) } => {
                     messages += 1;
                     if messages > APPEND_MESSAGES_MAX {
                         return Err(CmdError::no(Code::Limit, "Too many messages at once"));
                     }
-                    form = AppendForm::Whole;
+                    form = kind;
                     pending = Some((flags, date));
                 }
                 AppendStep::Message { .. } | AppendStep::Url(_) => {
@@ -138,6 +138,7 @@ async fn receive(session: &mut Session, append: Append) -> Result<Upload, CmdErr
                 }
                 AppendStep::Literal => {
                     let (flags, date) = pending.take().unwrap_or_default();
+                    check_form(session, form)?;
                     begin_message(session, &mut upload, &flags, date).await?;
                     receive_literal(session, &mut upload).await?;
                 }
@@ -146,6 +147,15 @@ async fn receive(session: &mut Session, append: Append) -> Result<Upload, CmdErr
         }
         steps = next_steps(session, form).await?;
     }
+}
+
+/// RFC 6855 §4: what stands in `UTF8 (...)` is a literal8.
+fn check_form(session: &Session, form: AppendForm) -> Result<(), CmdError> {
+    let is_binary = session.framer.open_literal().is_some_and(|(header, _)| header.binary);
+    if form == AppendForm::Utf8 && !is_binary {
+        return Err(CmdError::bad("UTF8 needs a literal8"));
+    }
+    Ok(())
 }
 
 async fn begin_message(
@@ -176,9 +186,15 @@ async fn receive_literal(session: &mut Session, upload: &mut Upload) -> Result<(
         session.connection.flush().await?;
     }
     session.framer.accept_literal();
+    // RFC 6855 §4: raw 8-bit in a header is for those who have enabled UTF-8.
+    let may_be_8bit = session.enabled.utf8() || !session.gateway.settings.utf8_accept;
+    let mut header = (!may_be_8bit).then(HeaderScan::default);
     loop {
         match session.framer.literal_chunk(session.connection.buffer()) {
             LiteralChunk::Data(mut data) => {
+                if header.as_mut().is_some_and(|header| header.finds_8bit(&data)) {
+                    return Err(CmdError::no(Code::Cannot, "A header in UTF-8 needs ENABLE UTF8=ACCEPT"));
+                }
                 while !data.is_empty() {
                     let chunk: Bytes = data.split_to(data.len().min(APPEND_CHUNK_BYTES));
                     upload.send(pb::append_request::Step::Chunk(chunk)).await?;
@@ -190,6 +206,30 @@ async fn receive_literal(session: &mut Session, upload: &mut Upload) -> Result<(
     }
 }
 
+/// Looks at a message's header as it comes.
+#[derive(Default)]
+struct HeaderScan {
+    /// The empty line has come.
+    is_over: bool,
+    /// Something stands on the present line.
+    in_line: bool,
+}
+
+impl HeaderScan {
+    fn finds_8bit(&mut self, octets: &[u8]) -> bool {
+        for octet in octets {
+            match octet {
+                _ if self.is_over => return false,
+                b'\n' => self.is_over = !std::mem::take(&mut self.in_line),
+                b'\r' => {}
+                octet if octet.is_ascii() => self.in_line = true,
+                _ => return true,
+            }
+        }
+        false
+    }
+}
+
 /// What comes after a message: the end of the command, or another message.
 async fn next_steps(session: &mut Session, form: AppendForm) -> Result<Vec<AppendStep>, CmdError> {
     loop {
@@ -197,7 +237,7 @@ async fn next_steps(session: &mut Session, form: AppendForm) -> Result<Vec<Appen
             FrameStep::NeedMore => fill(session).await?,
             FrameStep::Continue => session.writer().continuation("OK"),
             FrameStep::Command(frame) | FrameStep::LiteralStream(frame) => {
-                return parse_append_next(&frame, form, &ParseOptions::default()).map_err(|error| {
+                return parse_append_next(&frame, form, &session.enabled.parse_options()).map_err(|error| {
                     if error.kind.is_refusal() {
                         CmdError::no(Code::Cannot, error.to_string())
                     } else {

@@ -26,7 +26,7 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
         items.push(FetchItem::ModSeq);
     }
     session.enabled.condstore |= items.contains(&FetchItem::ModSeq);
-    let mut plan = Plan::new(items);
+    let mut plan = Plan::new(items, session.enabled);
 
     let selected = session.selected()?;
     let selection = selected.view.select(fetch.by, &fetch.set, &selected.saved)?;
@@ -44,7 +44,7 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
     }
     if plan.sets_seen {
         let newly_seen = mark_seen(session, &messages, fetch.by).await?;
-        plan.tell_seen(newly_seen, session.enabled);
+        plan.tell_seen(newly_seen);
         // Numbers and flags as they are after that; what was chosen stays chosen.
         let view = &session.selected()?.view;
         messages.retain_mut(|message| match current(view, message) {

@@ -8,7 +8,6 @@ use service_runtime::metrics;
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::CmdError;
-use crate::limits::IDLE_KEEPALIVE;
 use crate::session::{End, Session};
 use crate::state::State;
 use crate::sync::Expunges;
@@ -151,5 +150,6 @@ fn renewal_is_due(session: &Session) -> bool {
 /// Not all at the same time: by the client's port.
 fn keepalive(session: &Session) -> Duration {
     let share = u32::from(session.connection.peer().port() % 64);
-    IDLE_KEEPALIVE + IDLE_KEEPALIVE / 4 * share / 64
+    let every = session.gateway.settings.idle_notify;
+    every + every / 4 * share / 64
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use imap_wire::{List, ListLine, Lsub, MailboxAttribute, Writer, list_match};
+use imap_wire::{List, ListLine, ListReturn, Lsub, MailboxAttribute, Writer, list_match};
 use mail_rpc::pb;
-use mail_types::{HIERARCHY_SEPARATOR, SpecialUse};
+use mail_types::{HIERARCHY_SEPARATOR, MailboxName, SpecialUse};
 
 use super::status::{StatusLine, deleted_bytes};
 use crate::error::{CmdError, CmdResult, Done};
@@ -42,6 +42,44 @@ pub(crate) async fn list(session: &mut Session, list: &List) -> CmdResult {
         }
     }
     Done::plain()
+}
+
+/// The line of the mailbox that was just selected (RFC 9051 §6.3.2), with the name that the client gave if that is another form
+/// of it (§6.3.9.7).
+pub(crate) async fn write_selected(session: &mut Session, mailbox: &MailboxName) -> Result<(), CmdError> {
+    let tree = load(session).await?;
+    let given = std::mem::take(&mut session.normalized);
+    let old_name = given.iter().find(|(_, name)| name == mailbox).map(|(given, _)| given.as_str());
+    // Deleted meanwhile: the next look at it says so.
+    let Some(node) = tree.nodes.get(mailbox.as_str()) else { return Ok(()) };
+    let asked = List { returns: ListReturn { subscribed: true, ..ListReturn::default() }, ..List::default() };
+    if let Some(line) = tree.line(mailbox.as_str(), node, &asked) {
+        let name = mailbox.as_str();
+        session.writer().list(&ListLine { attributes: &line.attributes, name, child_info: &[], old_name });
+    }
+    Ok(())
+}
+
+/// RFC 9051 §6.3.9.7: which name the mailbox has that the client named in another form.
+pub(crate) fn write_normalized(
+    session: &mut Session,
+    mailbox: &MailboxName,
+    attributes: &[MailboxAttribute],
+) {
+    let given = std::mem::take(&mut session.normalized);
+    if !session.enabled.rev2 {
+        return;
+    }
+    for (given, name) in given.iter().filter(|(_, name)| name == mailbox) {
+        let old_name = Some(given.as_str());
+        session.writer().list(&ListLine { attributes, name: name.as_str(), child_info: &[], old_name });
+    }
+}
+
+/// Is there a mailbox below this name?
+pub(crate) async fn has_children(session: &mut Session, name: &MailboxName) -> Result<bool, CmdError> {
+    let tree = load(session).await?;
+    Ok(tree.nodes.get(name.as_str()).is_some_and(|node| node.has_children))
 }
 
 pub(crate) async fn lsub(session: &mut Session, lsub: &Lsub) -> CmdResult {

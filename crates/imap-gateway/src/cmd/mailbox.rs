@@ -1,9 +1,10 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
 
-use imap_wire::Code;
+use imap_wire::{Code, MailboxAttribute};
 use mail_rpc::{Refusal, pb};
 use mail_types::{MailboxName, SpecialUse};
 
+use super::list;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::session::Session;
 
@@ -21,13 +22,22 @@ pub(crate) async fn create(session: &mut Session, name: &MailboxName, uses: &[Sp
         Refusal::Declined(text) if special_use != 0 => CmdError::no(Code::UseAttr, text),
         other => other.into(),
     })?;
+    list::write_normalized(session, name, &[]);
     Done::with_code(DoneCode::MailboxId(format!("M{}", state.mailbox_id)))
 }
 
 /// RFC 9051 §6.3.5
 pub(crate) async fn delete(session: &mut Session, name: &MailboxName) -> CmdResult {
     let request = pb::DeleteRequest { grant: session.grant()?, name: name.as_str().to_owned() };
-    session.gateway.backends.mailbox.delete(request).await?;
+    match session.gateway.backends.mailbox.delete(request).await.map_err(Refusal::from) {
+        Ok(_) => {}
+        // RFC 9051 §6.3.5: a name that is only there for those below it.
+        Err(Refusal::NotFound(_)) if list::has_children(session, name).await? => {
+            return Err(CmdError::no(Code::HasChildren, "There are mailboxes below it"));
+        }
+        Err(refusal) => return Err(refusal.into()),
+    }
+    list::write_normalized(session, name, &[MailboxAttribute::NonExistent]);
     Done::plain()
 }
 
@@ -39,6 +49,12 @@ pub(crate) async fn rename(session: &mut Session, from: &MailboxName, to: &Mailb
         to: to.as_str().to_owned(),
     };
     session.gateway.backends.mailbox.rename(request).await?;
+    // RFC 9051 §6.3.6: the name that it had, as the client gave it.
+    if !session.normalized.is_empty() {
+        let given = session.normalized.iter().find(|(_, name)| name == from).map(|(given, _)| given.clone());
+        session.normalized = vec![(given.unwrap_or_else(|| from.as_str().to_owned()), to.clone())];
+    }
+    list::write_normalized(session, to, &[]);
     Done::plain()
 }
 

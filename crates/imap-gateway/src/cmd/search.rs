@@ -146,7 +146,8 @@ fn report(
         Numbering::Sequence => message.number,
     };
     let highest = |messages: &[Message]| messages.iter().map(|message| message.entry.modseq).max();
-    if search.returns.is_none() {
+    // RFC 9051 §6.4.4: in IMAP4rev2 the answer is always ESEARCH.
+    if search.returns.is_none() && !session.enabled.rev2 {
         let modseq = highest(found).filter(|_| uses_modseq);
         session.writer().search(found.iter().map(number), modseq);
         return Ok(UidSet::new());

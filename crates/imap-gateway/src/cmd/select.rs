@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use imap_wire::{Code, QResync, Select, SequenceSet, Status, Writer};
+use imap_wire::{Code, QResync, Select, SequenceSet, Status};
 use mail_rpc::{Refusal, pb, set_from_pb};
 use mail_types::{FlagBits, ModSeq, Uid, UidSet, UidValidity};
 use tokio::time::Instant;
 
+use super::list;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
@@ -65,6 +66,10 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
     });
     session.state = State::Selected(user, selected);
     write_state(session)?;
+    if session.enabled.rev2 {
+        // RFC 9051 §6.3.2: LIST is part of the answer.
+        list::write_selected(session, &select.mailbox).await?;
+    }
     if let Some(qresync) = select.qresync {
         resynchronise(session, &qresync).await?;
     }
@@ -77,13 +82,15 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
 /// RFC 3501 §6.3.1, RFC 7162 §3.1.2.1, RFC 8474 §4.2
 fn write_state(session: &mut Session) -> Result<(), CmdError> {
     let State::Selected(_, selected) = &mut session.state else { return Ok(()) };
+    let enabled = session.enabled;
     let out = session.connection.output();
-    sync::write_flags(selected, out);
-    sync::write_exists(&selected.view, out);
+    sync::write_flags(selected, enabled, out);
+    sync::write_exists(&selected.view, enabled, out);
     let snapshot = selected.view.snapshot();
     let meta = snapshot.meta();
-    let mut writer = Writer::new(out);
-    if let Some(index) = snapshot.first_without(FlagBits::SEEN) {
+    let mut writer = enabled.writer(out);
+    // RFC 9051 appendix E: not in IMAP4rev2.
+    if let Some(index) = snapshot.first_without(FlagBits::SEEN).filter(|_| !enabled.rev2) {
         writer.untagged(Status::Ok, Code::Unseen(index as u32 + 1), "First unseen message");
     }
     if let Some(validity) = UidValidity::new(meta.uid_validity) {
@@ -182,12 +189,13 @@ fn write_changed(session: &mut Session, asked: &UidSet, since: ModSeq) -> Result
     let State::Selected(_, selected) = &session.state else { return Ok(()) };
     let view = &selected.view;
     let selection = view.select_uids(asked.ranges().iter().copied());
-    let mut writer = Writer::new(session.connection.output());
+    let enabled = session.enabled;
+    let mut writer = enabled.writer(session.connection.output());
     for message in view.messages(&selection).filter(|message| message.entry.modseq > since) {
-        let mut line = writer.fetch(message.number);
+        let mut line = writer.fetch_message(message.number, message.entry.uid);
         line.uid(message.entry.uid);
         line.mod_seq(message.entry.modseq);
-        sync::flags(&mut line, view, &message.entry);
+        sync::flags(&mut line, view, enabled, &message.entry);
         line.end();
     }
     Ok(())

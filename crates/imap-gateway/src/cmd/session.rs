@@ -50,7 +50,13 @@ pub(crate) async fn start_tls(session: &mut Session, tag: &Tag) -> CmdResult {
 pub(crate) fn enable(session: &mut Session, names: &[String]) -> CmdResult {
     let mut enabled = Vec::new();
     for name in names {
-        match name.as_str() {
+        let mut name = name.as_str();
+        match name {
+            "IMAP4REV2" => {
+                session.enabled.rev2 = true;
+                name = "IMAP4rev2";
+            }
+            "UTF8=ACCEPT" if session.gateway.settings.utf8_accept => session.enabled.utf8_accept = true,
             "CONDSTORE" => session.enabled.condstore = true,
             // RFC 7162 §3.2.3: QRESYNC enables CONDSTORE.
             "QRESYNC" => {
@@ -59,7 +65,7 @@ pub(crate) fn enable(session: &mut Session, names: &[String]) -> CmdResult {
             }
             _ => continue,
         }
-        enabled.push(name.as_str());
+        enabled.push(name);
     }
     session.writer().enabled(&enabled);
     Done::plain()

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use imap_wire::{FetchItem, FetchWriter, InternalDate, Writer};
+use imap_wire::{FetchItem, FetchWriter, InternalDate};
 use line_server::Connection;
 use mail_message::{Encoding, PartIndex};
 use mail_rpc::pb;
@@ -17,6 +17,7 @@ use super::plan::{Located, Plan, extract, locate};
 use crate::error::CmdError;
 use crate::limits::{FLUSH_BYTES, SMALL_CONTENT_BYTES};
 use crate::server::Gateway;
+use crate::state::Enabled;
 use crate::sync;
 use crate::view::{Message, View};
 
@@ -40,11 +41,11 @@ pub(crate) async fn send_messages(
     let storage = &gateway.backends.mailbox;
     if !plan.needs_data {
         for message in messages {
-            let mut writer = Writer::new(connection.output());
-            let mut line = writer.fetch(message.number);
+            let mut writer = plan.enabled.writer(connection.output());
+            let mut line = writer.fetch_message(message.number, message.entry.uid);
             plan.items_of(message.entry.uid)
                 .iter()
-                .for_each(|item| write_item(&mut line, item, view, message, None));
+                .for_each(|item| write_item(&mut line, item, (view, plan.enabled), message, None));
             line.end();
         }
         return Ok(connection.flush_if_much().await?);
@@ -186,11 +187,12 @@ impl Line<'_> {
 
     /// All of a line, with the octets at hand.
     fn write_whole(&mut self, located: &[Option<Located>], octets: &[u8], missing: &mut Missing) {
-        let mut writer = Writer::new(self.connection.output());
-        let mut line = writer.fetch(self.message.number);
+        let (seen, known) = ((self.view, self.plan.enabled), Some((self.data, self.place)));
+        let mut writer = self.plan.enabled.writer(self.connection.output());
+        let mut line = writer.fetch_message(self.message.number, self.message.entry.uid);
         for (at, item) in self.plan.items_of(self.message.entry.uid).iter().enumerate() {
             match located.get(at).and_then(Option::as_ref) {
-                None => write_item(&mut line, item, self.view, self.message, Some((self.data, self.place))),
+                None => write_item(&mut line, item, seen, self.message, known),
                 Some(located) => {
                     let octets = located.range().map_or(&[][..], |range| slice(octets, range));
                     write_octets(&mut line, item, located, octets, missing);
@@ -208,18 +210,20 @@ impl Line<'_> {
         first: u32,
         missing: &mut Missing,
     ) -> Result<(), CmdError> {
+        let what = (self.plan, self.message);
+        let (seen, known) = ((self.view, self.plan.enabled), Some((self.data, self.place)));
         let mut range = first;
         let mut begun = false;
         for (item, located) in self.plan.items_of(self.message.entry.uid).iter().zip(located) {
             let Some(located) = located else {
-                begin(self.connection, self.message.number, &mut begun, |line| {
-                    write_item(line, item, self.view, self.message, Some((self.data, self.place)));
+                begin(self.connection, what, &mut begun, |line| {
+                    write_item(line, item, seen, self.message, known);
                 });
                 continue;
             };
             let size = located.range().map_or(0, |range| range.end - range.start);
             if size == 0 {
-                begin(self.connection, self.message.number, &mut begun, |line| {
+                begin(self.connection, what, &mut begun, |line| {
                     write_octets(line, item, located, &[], missing);
                 });
                 continue;
@@ -232,7 +236,7 @@ impl Line<'_> {
                 let _room = self.gateway.settings.memory.acquire(bytes.saturating_mul(2)).await;
                 let octets = contents.collect(here, size).await?;
                 missing.gone |= octets.is_none();
-                begin(self.connection, self.message.number, &mut begun, |line| match &octets {
+                begin(self.connection, what, &mut begun, |line| match &octets {
                     Some(octets) => write_octets(line, item, located, octets, missing),
                     None => line.nil(item),
                 });
@@ -241,16 +245,16 @@ impl Line<'_> {
             let Step::Data(chunk) = contents.next(here).await? else {
                 missing.gone = true;
                 if begun {
-                    begin(self.connection, self.message.number, &mut begun, |line| line.nil(item));
+                    begin(self.connection, what, &mut begun, |line| line.nil(item));
                     continue;
                 }
                 return Ok(());
             };
-            begin(self.connection, self.message.number, &mut begun, |line| line.literal(item, size));
+            begin(self.connection, what, &mut begun, |line| line.literal(item, size));
             self.stream_literal(contents, (here, size), chunk).await?;
         }
         if begun {
-            Writer::new(self.connection.output()).fetch_resume().end();
+            self.plan.enabled.writer(self.connection.output()).fetch_resume().end();
         }
         Ok(())
     }
@@ -288,12 +292,15 @@ impl Line<'_> {
 /// Begins a line, or goes on with it.
 fn begin(
     connection: &mut Connection,
-    number: u32,
+    (plan, message): (&Plan, &Message),
     begun: &mut bool,
     write: impl FnOnce(&mut FetchWriter<'_>),
 ) {
-    let mut writer = Writer::new(connection.output());
-    let mut line = if std::mem::replace(begun, true) { writer.fetch_resume() } else { writer.fetch(number) };
+    let mut writer = plan.enabled.writer(connection.output());
+    let mut line = match std::mem::replace(begun, true) {
+        true => writer.fetch_resume(),
+        false => writer.fetch_message(message.number, message.entry.uid),
+    };
     write(&mut line);
 }
 
@@ -340,14 +347,14 @@ fn write_octets(
 fn write_item(
     line: &mut FetchWriter<'_>,
     item: &FetchItem,
-    view: &View,
+    (view, enabled): (&View, Enabled),
     message: &Message,
     known: Option<(&MessageData, &Place)>,
 ) {
     let entry = &message.entry;
     match item {
         FetchItem::Uid => return line.uid(entry.uid),
-        FetchItem::Flags => return sync::flags(line, view, entry),
+        FetchItem::Flags => return sync::flags(line, view, enabled, entry),
         FetchItem::ModSeq => return line.mod_seq(entry.modseq),
         FetchItem::EmailId => return line.email_id(&format!("E{}", entry.message)),
         _ => {}
@@ -377,7 +384,9 @@ fn write_item(
 
 fn prepared(line: &mut FetchWriter<'_>, item: &FetchItem, value: Option<&[u8]>) {
     match value {
-        Some(value) if !value.is_empty() => line.prepared(item, value),
+        // RFC 6855 §3: UTF-8 for those that have enabled it.
+        Some(value) if !value.is_empty() && line.is_utf8() => line.prepared(item, value),
+        Some(value) if !value.is_empty() => line.prepared(item, &mail_message::to_seven_bit(value)),
         _ => line.nil(item),
     }
 }

@@ -31,6 +31,9 @@ pub struct Command {
     pub tag: Tag,
     /// What is asked.
     pub body: CommandBody,
+    /// Mailbox names that the client gave in another form than they have: not in Unicode Normalization Form C, or
+    /// INBOX in other letter case. What it gave, and the name (RFC 9051 §6.3.9.7).
+    pub normalized: Vec<(String, MailboxName)>,
 }
 
 /// Every command, by the states in which it is allowed (RFC 9051 §6).

@@ -1,6 +1,8 @@
 //! A place in a frame, and the smallest parts of the grammar (RFC 9051 §9).
 
-use crate::parse::ParseErrorKind;
+use mail_types::MailboxName;
+
+use crate::parse::{ParseErrorKind, ParseOptions};
 use crate::{Frame, Literal, SeqBound, SequenceSet};
 
 /// What is wrong, and where.
@@ -45,12 +47,15 @@ pub(crate) struct Cursor<'a> {
     pub(crate) at: usize,
     /// Buffered literals that were read.
     literals_read: usize,
-    pub(crate) utf8: bool,
+    pub(crate) options: ParseOptions,
+    /// Names that were given in another form.
+    pub(crate) normalized: Vec<(String, MailboxName)>,
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(frame: &'a Frame, utf8: bool) -> Self {
-        Self { frame, bytes: &frame.bytes[..frame.end], at: 0, literals_read: 0, utf8 }
+    pub(crate) fn new(frame: &'a Frame, options: ParseOptions) -> Self {
+        let bytes = &frame.bytes[..frame.end];
+        Self { frame, bytes, at: 0, literals_read: 0, options, normalized: Vec::new() }
     }
 
     pub(crate) fn fail<T>(&self, kind: ParseErrorKind) -> Parsed<T> {

@@ -72,7 +72,13 @@ impl Keys<'_, '_> {
         let word = self.cursor.word();
         let word = word.as_str();
         if let Some(key) = flag_key(word) {
-            return Ok(key);
+            let is_recent = matches!(key, SearchKey::Recent | SearchKey::New | SearchKey::Old);
+            return if is_recent && self.cursor.options.rev2 {
+                // RFC 9051 appendix E: there is no \Recent.
+                Err(Fail { kind: ParseErrorKind::Expected("a search key"), at: start })
+            } else {
+                Ok(key)
+            };
         }
         match word {
             "NOT" => Ok(SearchKey::Not(self.next_key(depth)?)),

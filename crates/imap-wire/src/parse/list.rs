@@ -91,5 +91,5 @@ pub(super) fn lsub(cursor: &mut Cursor<'_>) -> Parsed<Lsub> {
 
 /// It is joined to the patterns, and so may hold wildcards like them.
 fn reference(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    Ok(crate::pattern::shorten(&cursor.mailbox_text()?))
+    Ok(crate::pattern::shorten(&mail_types::normalize(&cursor.mailbox_text()?)))
 }

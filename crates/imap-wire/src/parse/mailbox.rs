@@ -129,6 +129,8 @@ pub(super) fn status_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
         let start = cursor.at;
         let word = cursor.word();
         let known = StatusItem::ALL.iter().find(|(_, name)| *name == word.as_str());
+        // RFC 9051 appendix E: RECENT is gone.
+        let known = known.filter(|(item, _)| *item != StatusItem::Recent || !cursor.options.rev2);
         let Some((item, _)) = known else {
             return Err(Fail { kind: ParseErrorKind::Expected("a status item"), at: start });
         };

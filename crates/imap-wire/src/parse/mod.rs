@@ -27,6 +27,10 @@ pub struct ParseOptions {
     /// `ENABLE UTF8=ACCEPT` or `ENABLE IMAP4rev2` was given: mailbox names are UTF-8, not modified UTF-7
     /// (RFC 6855 §3, RFC 9051 §5.1).
     pub utf8: bool,
+    /// `ENABLE UTF8=ACCEPT` was given: SEARCH takes no CHARSET (RFC 6855 §3).
+    pub no_charset: bool,
+    /// `ENABLE IMAP4rev2` was given: there is no \Recent (RFC 9051 appendix E).
+    pub rev2: bool,
 }
 
 /// Why a frame is no command.
@@ -105,10 +109,10 @@ pub fn parse(frame: &Frame, options: &ParseOptions) -> Result<Command, ParseErro
     let Some(tag) = tag_of(&frame.bytes).filter(|_| !frame.continuation) else {
         return Err(ParseError { tag: None, kind: ParseErrorKind::Tag, position: 0 });
     };
-    let mut cursor = Cursor::new(frame, options.utf8);
+    let mut cursor = Cursor::new(frame, *options);
     cursor.at = tag.as_str().len();
     match dispatch::body(&mut cursor) {
-        Ok(body) => Ok(Command { tag, body }),
+        Ok(body) => Ok(Command { tag, body, normalized: cursor.normalized }),
         Err(Fail { kind, at }) => Err(ParseError { tag: Some(tag), kind, position: at }),
     }
 }
@@ -123,7 +127,7 @@ pub fn parse_append_next(
     form: AppendForm,
     options: &ParseOptions,
 ) -> Result<Vec<AppendStep>, ParseError> {
-    let mut cursor = Cursor::new(frame, options.utf8);
+    let mut cursor = Cursor::new(frame, *options);
     append::next_steps(&mut cursor, form).map_err(|Fail { kind, at }| ParseError {
         tag: None,
         kind,
@@ -138,7 +142,8 @@ pub fn fuzz(bytes: &[u8]) -> usize {
 
     let mut framer = Framer::new(Limits::AUTHENTICATED);
     let mut buf = bytes::BytesMut::from(bytes);
-    let options = ParseOptions { utf8: bytes.first().is_some_and(|b| b % 2 == 0) };
+    let utf8 = bytes.first().is_some_and(|b| b % 2 == 0);
+    let options = ParseOptions { utf8, no_charset: utf8, rev2: utf8 };
     let mut commands = 0;
     loop {
         match framer.next(&mut buf) {

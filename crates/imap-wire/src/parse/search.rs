@@ -39,6 +39,9 @@ fn search_program(
 ) -> Parsed<Search> {
     let mut texts = Charset::Utf8;
     if cursor.take_word("CHARSET") {
+        if cursor.options.no_charset {
+            return cursor.expected("no CHARSET after ENABLE UTF8=ACCEPT");
+        }
         cursor.space()?;
         texts = charset(cursor)?;
         cursor.space()?;

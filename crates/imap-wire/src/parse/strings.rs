@@ -43,6 +43,15 @@ impl Cursor<'_> {
     }
 
     fn quoted(&mut self) -> Parsed<Bytes> {
+        let start = self.at;
+        let bytes = self.quoted_bytes()?;
+        // RFC 6855 §3: eight-bit octets that are no UTF-8 are BAD.
+        if self.options.utf8 && std::str::from_utf8(&bytes).is_err() {
+            return Err(Fail { kind: ParseErrorKind::Text, at: start });
+        }
+        Ok(bytes)
+    }
+    fn quoted_bytes(&mut self) -> Parsed<Bytes> {
         self.at += 1;
         let start = self.at;
         let plain = self.run(is_plain);
@@ -88,20 +97,20 @@ impl Cursor<'_> {
     pub(crate) fn mailbox(&mut self) -> Parsed<MailboxName> {
         let start = self.at;
         let name = self.mailbox_text()?;
-        mailbox_name(&name, start)
+        self.mailbox_name(&name, start)
     }
     /// The mailbox that CREATE makes: one separator at the end only says that there will be others below
     /// (RFC 3501 §6.3.3).
     pub(crate) fn new_mailbox(&mut self) -> Parsed<MailboxName> {
         let start = self.at;
         let name = self.mailbox_text()?;
-        mailbox_name(name.strip_suffix(mail_types::HIERARCHY_SEPARATOR).unwrap_or(&name), start)
+        self.mailbox_name(name.strip_suffix(mail_types::HIERARCHY_SEPARATOR).unwrap_or(&name), start)
     }
     /// `mailbox`, or `None` for the empty name, which stands for the server.
     pub(crate) fn mailbox_or_server(&mut self) -> Parsed<Option<MailboxName>> {
         let start = self.at;
         let name = self.mailbox_text()?;
-        if name.is_empty() { Ok(None) } else { mailbox_name(&name, start).map(Some) }
+        if name.is_empty() { Ok(None) } else { self.mailbox_name(&name, start).map(Some) }
     }
     /// The text of a mailbox name that need not be possible.
     pub(crate) fn mailbox_text(&mut self) -> Parsed<String> {
@@ -113,10 +122,19 @@ impl Cursor<'_> {
     pub(crate) fn list_mailbox(&mut self) -> Parsed<String> {
         let start = self.at;
         let bytes = self.bare_or_string(is_list_char)?;
-        self.name_text(bytes, start).map(|pattern| crate::pattern::shorten(&pattern))
+        let pattern = self.name_text(bytes, start)?;
+        Ok(crate::pattern::shorten(&mail_types::normalize(&pattern)))
+    }
+    fn mailbox_name(&mut self, given: &str, at: usize) -> Parsed<MailboxName> {
+        let name = MailboxName::try_from(given)
+            .map_err(|error| Fail { kind: ParseErrorKind::MailboxName(error), at })?;
+        if name.as_str() != given && self.normalized.len() < NORMALIZED_MAX {
+            self.normalized.push((given.to_owned(), name.clone()));
+        }
+        Ok(name)
     }
     fn name_text(&self, bytes: Bytes, start: usize) -> Parsed<String> {
-        if self.utf8 {
+        if self.options.utf8 {
             return text(bytes, start, ParseErrorKind::MailboxEncoding);
         }
         utf7::decode(&bytes).map_err(|_| Fail { kind: ParseErrorKind::MailboxEncoding, at: start })
@@ -171,6 +189,9 @@ impl Cursor<'_> {
 /// Most keywords in one STORE or APPEND. A mailbox holds fewer; the list is searched for each of its members.
 const KEYWORDS_IN_LIST_MAX: usize = 256;
 
+/// Names of one command whose other form is remembered; those that answer with it have two.
+const NORMALIZED_MAX: usize = 2;
+
 /// Within quotes. A line end is the beginning of a literal, which no quoted string can hold.
 fn is_plain(b: u8) -> bool {
     !matches!(b, b'"' | b'\\' | b'\r' | b'\n')
@@ -178,8 +199,4 @@ fn is_plain(b: u8) -> bool {
 
 fn text(bytes: Bytes, at: usize, kind: ParseErrorKind) -> Parsed<String> {
     String::from_utf8(bytes.to_vec()).map_err(|_| Fail { kind, at })
-}
-
-fn mailbox_name(name: &str, at: usize) -> Parsed<MailboxName> {
-    MailboxName::try_from(name).map_err(|error| Fail { kind: ParseErrorKind::MailboxName(error), at })
 }

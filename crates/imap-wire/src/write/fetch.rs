@@ -21,11 +21,20 @@ impl Writer<'_> {
     pub fn fetch(&mut self, sequence: u32) -> FetchWriter<'_> {
         self.named_number("* ", sequence.into());
         self.raw(" FETCH (");
-        FetchWriter { writer: Writer { buf: &mut *self.buf, utf8: self.utf8 }, is_first: true }
+        FetchWriter { writer: Writer { buf: &mut *self.buf, options: self.options }, is_first: true }
+    }
+    /// Begins the reply for a message: by its UID alone if the client wants that (RFC 9586 §3.3), else by its number.
+    pub fn fetch_message(&mut self, sequence: u32, uid: Uid) -> FetchWriter<'_> {
+        if !self.options.uid_only {
+            return self.fetch(sequence);
+        }
+        self.named_number("* ", uid.get().into());
+        self.raw(" UIDFETCH (");
+        FetchWriter { writer: Writer { buf: &mut *self.buf, options: self.options }, is_first: true }
     }
     /// Goes on with a reply that has at least one item.
     pub fn fetch_resume(&mut self) -> FetchWriter<'_> {
-        FetchWriter { writer: Writer { buf: &mut *self.buf, utf8: self.utf8 }, is_first: false }
+        FetchWriter { writer: Writer { buf: &mut *self.buf, options: self.options }, is_first: false }
     }
 }
 
@@ -107,6 +116,10 @@ impl FetchWriter<'_> {
         self.name(item);
         self.writer.raw(" ");
         self.writer.buf.extend_from_slice(value);
+    }
+    /// Does the client read UTF-8 in quoted strings?
+    pub fn is_utf8(&self) -> bool {
+        self.writer.options.utf8
     }
     /// `BINARY.SIZE[1.2] n`
     pub fn binary_size(&mut self, part: &[u32], size: u64) {

@@ -160,7 +160,7 @@ impl Writer<'_> {
         self.line_end();
     }
     fn quoted_mailbox(&mut self, name: &str) {
-        if self.utf8 {
+        if self.options.utf8 {
             self.string(name.as_bytes())
         } else {
             self.string(crate::utf7::encode(name).as_bytes())

@@ -13,6 +13,8 @@ pub use fetch::FetchWriter;
 pub use mailboxes::{ListLine, MailboxAttribute, StatusValue};
 pub use search::{ESearch, Numbers, ThreadNode};
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 
 use crate::Tag;
@@ -31,8 +33,22 @@ use crate::Tag;
 #[derive(Debug)]
 pub struct Writer<'a> {
     buf: &'a mut BytesMut,
-    utf8: bool,
+    options: WriteOptions,
 }
+
+/// In which form the client wants its replies.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions {
+    /// `ENABLE IMAP4rev2` or `ENABLE UTF8=ACCEPT` was given: mailbox names and quoted strings in UTF-8 (RFC 6855 §3).
+    pub utf8: bool,
+    /// `ENABLE UIDONLY` was given: UIDFETCH instead of FETCH (RFC 9586).
+    pub uid_only: bool,
+    /// The client's language, for texts (RFC 5255 §3); `None`: as they are, in ASCII.
+    pub translate: Option<Translate>,
+}
+
+/// A text for people in another language; `None` if there is none.
+pub type Translate = fn(&str) -> Option<Cow<'static, str>>;
 
 /// How a command, or the server, fares (`resp-cond-state`, RFC 9051 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +68,16 @@ pub enum Status {
 impl<'a> Writer<'a> {
     /// For a client that has not enabled UTF-8: mailbox names in modified UTF-7, no eight-bit quoted strings.
     pub fn new(buf: &'a mut BytesMut) -> Self {
-        Self { buf, utf8: false }
+        Self::with(buf, WriteOptions::default())
     }
     /// For a client that has enabled IMAP4rev2 or UTF8=ACCEPT (RFC 6855 §3): mailbox names and quoted strings in
     /// UTF-8.
     pub fn new_utf8(buf: &'a mut BytesMut) -> Self {
-        Self { buf, utf8: true }
+        Self::with(buf, WriteOptions { utf8: true, ..WriteOptions::default() })
+    }
+    /// For a client that wants its replies in this form.
+    pub fn with(buf: &'a mut BytesMut, options: WriteOptions) -> Self {
+        Self { buf, options }
     }
 
     /// `tag OK [code] text`

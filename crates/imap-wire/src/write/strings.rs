@@ -63,10 +63,14 @@ impl Writer<'_> {
     /// response code.
     pub(crate) fn text(&mut self, text: &str) {
         let text = if text.is_empty() { "Done" } else { text };
+        let translated = self.options.translate.and_then(|translate| translate(text));
+        let text = translated.as_deref().unwrap_or(text);
+        // RFC 5255 §3.2: a client that has chosen a language reads UTF-8.
+        let utf8 = self.options.utf8 || self.options.translate.is_some();
         for (i, c) in text.chars().enumerate() {
             match c {
                 '[' if i == 0 => self.raw("("),
-                c if c.is_control() || !self.utf8 && !c.is_ascii() => self.raw("?"),
+                c if c.is_control() || !utf8 && !c.is_ascii() => self.raw("?"),
                 c => self.raw(c.encode_utf8(&mut [0; 4])),
             }
         }
@@ -117,12 +121,12 @@ impl Writer<'_> {
             return true;
         }
         let is_plain = |text: &str| !text.chars().any(|c| c.is_control());
-        self.utf8 && std::str::from_utf8(bytes).is_ok_and(is_plain)
+        self.options.utf8 && std::str::from_utf8(bytes).is_ok_and(is_plain)
     }
 
     /// A mailbox name, given in UTF-8: in UTF-8 for clients that have enabled it, in modified UTF-7 for others.
     pub fn mailbox(&mut self, name: &str) {
-        if self.utf8 || name.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'&') {
+        if self.options.utf8 || name.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'&') {
             self.astring(name.as_bytes());
         } else {
             let wire = utf7::encode(name);

@@ -160,12 +160,17 @@ fn impossible_names_are_refused_and_not_misread() {
         assert_eq!(error.kind.is_refusal(), matches!(kind, ParseErrorKind::MailboxName(_)));
     }
     // RFC 6855 §3: UTF-8 once it is enabled, and then no modified UTF-7.
-    let utf8 = ParseOptions { utf8: true };
+    let utf8 = ParseOptions { utf8: true, ..ParseOptions::default() };
     let parsed = parse(&frame("A SELECT \"caf\u{e9}&b\"\r\n"), &utf8).unwrap();
     let expected = Select { mailbox: name("caf\u{e9}&b"), condstore: false, qresync: None };
     assert_eq!(parsed.body, CommandBody::Select(expected));
     let overlong = parse(&frame(b"A SELECT \"\xc0\xafetc\"\r\n"), &utf8).unwrap_err();
-    assert_eq!(overlong.kind, ParseErrorKind::MailboxEncoding);
+    assert_eq!(overlong.kind, ParseErrorKind::Text);
+    // RFC 9051 §5.1: what looks the same is the same, and the client is told.
+    let parsed = parse(&frame("A SELECT \"cafe\u{301}\"\r\n"), &utf8).unwrap();
+    assert_eq!(parsed.normalized, [("cafe\u{301}".to_owned(), name("caf\u{e9}"))]);
+    assert_eq!(parse(&frame("A DELETE iNbox\r\n"), &utf8).unwrap().normalized.len(), 1);
+    assert_eq!(parse(&frame("A DELETE \"caf\u{e9}\"\r\n"), &utf8).unwrap().normalized, []);
 }
 
 #[test]

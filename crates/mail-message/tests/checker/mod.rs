@@ -1,12 +1,16 @@
 //! Checks that hold for whatever was derived.
 
 use mail_message::limits::{PART_DEPTH_MAX, PREVIEW_CHARS_MAX};
-use mail_message::{Derived, PartIndex, PartKind};
+use mail_message::{Derived, PartIndex, PartKind, to_seven_bit};
 
 /// Panics unless everything derived from a message of `length` octets is well formed.
 pub(crate) fn check(derived: &Derived, length: usize) {
     for value in [&derived.envelope, &derived.body, &derived.bodystructure] {
+        assert!(std::str::from_utf8(value).is_ok());
         check_list(value);
+        let seven_bit = to_seven_bit(value);
+        assert!(seven_bit.is_ascii());
+        check_list(&seven_bit);
     }
     assert!(derived.preview.chars().count() <= PREVIEW_CHARS_MAX);
     assert!(!derived.preview.contains(char::is_control));
@@ -18,12 +22,12 @@ pub(crate) fn check(derived: &Derived, length: usize) {
     check_ranges(&index, length as u64);
 }
 
-/// One parenthesised list: NIL, numbers, quoted strings and lists, 7-bit, nothing raw in quotes.
+/// One parenthesised list: NIL, numbers, quoted strings and lists, no line ends in quotes.
 fn check_list(value: &[u8]) {
     assert!(value.starts_with(b"(") && value.ends_with(b")"));
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (at, byte) in value.iter().enumerate() {
-        assert!(byte.is_ascii() && !matches!(byte, 0 | b'\r' | b'\n'), "octet {byte} at {at}");
+        assert!((quoted || byte.is_ascii()) && !matches!(byte, 0 | b'\r' | b'\n'), "octet {byte} at {at}");
         match byte {
             _ if escaped => {
                 assert!(matches!(byte, b'"' | b'\\'));

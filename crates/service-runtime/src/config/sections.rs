@@ -36,6 +36,10 @@ section! {
         listen_tls: String = "127.0.0.1:1993".into(),
         /// Accept passwords without TLS, RFC 9051 §6.2.3.
         allow_clear_login: bool = false,
+        /// Offer UTF8=ACCEPT, RFC 6855, which forbids raw 8-bit in headers of APPEND to clients that have not enabled it.
+        utf8_accept: bool = true,
+        /// Seconds until an idling client hears `* OK Still here`, plus up to a quarter, so that not all do at once.
+        idle_notify_seconds: u64 = 110,
     }
 }
 
