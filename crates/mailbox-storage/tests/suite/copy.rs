@@ -10,6 +10,7 @@ suite!(
     copies_share_the_message,
     moves_are_in_one_place,
     keywords_are_translated,
+    keywords_that_come_during_a_copy_cost_nothing,
     into_the_same_mailbox,
     concurrent_moves_make_one_copy,
     moves_in_both_directions_do_not_deadlock
@@ -67,6 +68,41 @@ async fn keywords_are_translated(store: &Store) {
     // "a" got a place, "b" had one, "c" was not asked for.
     assert_eq!(archive.state.as_ref().unwrap().keywords, ["other", "B", "a"]);
     assert_eq!(flags_of(&archive), [(1, 1 | 3 << 8), (2, 1 | 6 << 8)]);
+}
+
+/// A copy that meets a keyword it had not prepared for begins anew; what it had begun must not count. `end` compares the quota.
+async fn keywords_that_come_during_a_copy_cost_nothing(store: &Store) {
+    for name in ["a", "b", "c"] {
+        store.append("INBOX", FlagBits::NONE, &message(name)).await;
+    }
+    let at = known(&store.examine("INBOX").await);
+    let copies = async {
+        let mut done = 0;
+        for _ in 0..40 {
+            // After some attempts a copy gives up; then it has done nothing.
+            match store.copy((at.mailbox_id, 0), "1:3", "Archive", Mode::Copy).await {
+                Ok(_) => done += 1,
+                Err(status) => assert_eq!(status.code(), Code::Unavailable),
+            }
+        }
+        done
+    };
+    let keywords = async {
+        for number in 0..50 {
+            let flags = pb::FlagSet { system: 0, keywords: vec![format!("k{number}")] };
+            let request = pb::StoreFlagsRequest {
+                grant: store.alice(),
+                mailbox_id: at.mailbox_id,
+                uids: ranges("1:3"),
+                how: pb::store_flags_request::How::Add.into(),
+                flags: Some(flags),
+                ..Default::default()
+            };
+            store.store(request).await.unwrap();
+        }
+    };
+    let (done, ()) = tokio::join!(copies, keywords);
+    assert_eq!(store.status("Archive").await.unwrap().exists, 3 * done);
 }
 
 async fn into_the_same_mailbox(store: &Store) {

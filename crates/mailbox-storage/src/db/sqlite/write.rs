@@ -286,9 +286,6 @@ pub(super) async fn copy(conn: &mut SqliteConnection, request: Copy) -> DbResult
     if destination.uidnext + count > i64::from(u32::MAX) {
         return Ok(CopyOutcome::UidsUsedUp);
     }
-    if !request.moves && !copy_quota(conn, request.account, bytes, count).await? {
-        return Ok(CopyOutcome::OverQuota);
-    }
     let first_uid = destination.uidnext;
     let mut entries = Vec::with_capacity(rows.len());
     let modseq = destination.highest_modseq + 1;
@@ -297,6 +294,10 @@ pub(super) async fn copy(conn: &mut SqliteConnection, request: Copy) -> DbResult
         entries.push((entry([first_uid + i as i64, flags, modseq, *message])?, *size));
         destination.unseen += 1 - (flags & 1);
         destination.deleted += flags >> 3 & 1;
+    }
+    // The first change comes after the last reason to decline: what is declined is committed as well.
+    if !request.moves && !copy_quota(conn, request.account, bytes, count).await? {
+        return Ok(CopyOutcome::OverQuota);
     }
     destination.messages += count;
     destination.recent += count;
