@@ -4,6 +4,7 @@
 //! their number, and the limits in [`limits`] bound the result. A bare LF ends a line like CRLF does.
 
 mod address;
+mod casemap;
 mod charset;
 mod content_type;
 mod date;
@@ -12,6 +13,7 @@ mod envelope;
 mod header;
 mod html;
 mod index;
+mod keys;
 pub mod limits;
 mod nstring;
 mod parameter;
@@ -25,6 +27,7 @@ mod transfer;
 pub use header::{Keep, header_fields};
 pub use index::{MediaType, Part, PartIndex, PartIndexError, PartKind, SectionPart, section_range};
 pub use nstring::to_seven_bit;
+pub use keys::{SortKeys, sort_keys};
 use structure::Form;
 pub use transfer::{Encoding, TransferError, decode_transfer};
 
@@ -56,6 +59,8 @@ pub struct Derived {
     pub sent_day: Option<i32>,
     /// RFC 5256 §2.1 base subject, decoded and folded by [`search::fold`].
     pub base_subject: String,
+    /// What SORT and THREAD look at: encoded [`SortKeys`].
+    pub sort_keys: Vec<u8>,
 }
 
 /// Derives everything from a message.
@@ -81,7 +86,8 @@ pub fn derive(message: &[u8]) -> Derived {
         thread_key: thread::thread_key(header),
         sent_at: date.map(date::Date::unix_seconds),
         sent_day: date.map(|date| date.day),
-        base_subject: subject::base_subject(&encoded_word::decode(subject)),
+        base_subject: subject::folded(&subject::base_subject(&encoded_word::decode(subject))),
+        sort_keys: keys::sort_keys(header),
         envelope,
     }
 }

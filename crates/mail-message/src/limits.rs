@@ -52,3 +52,10 @@ pub const PREVIEW_CHARS_MAX: usize = 200;
 
 /// Octets of a base subject; it is a sort key, so the rest is cut.
 pub const BASE_SUBJECT_MAX: usize = 1_000;
+
+/// Octets of an address or a display name as a sort key; the rest is cut.
+pub const SORT_NAME_MAX: usize = 200;
+
+/// Message ids of References that THREAD looks at: the first, which names the thread, and the last ones. Mailers
+/// keep some dozens.
+pub const REFERENCES_MAX: usize = 200;

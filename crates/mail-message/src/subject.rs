@@ -3,19 +3,33 @@
 use crate::limits::BASE_SUBJECT_MAX;
 use crate::search::fold;
 
-/// The base subject of a decoded subject, folded.
-pub(crate) fn base_subject(decoded: &str) -> String {
+/// A subject without what mailers put around it.
+pub(crate) struct BaseSubject {
+    /// As written.
+    pub(crate) text: String,
+    /// RFC 5256 §3: something was removed that marks a reply or a forwarded message.
+    pub(crate) is_reply: bool,
+}
+
+/// The base subject of a decoded subject.
+pub(crate) fn base_subject(decoded: &str) -> BaseSubject {
     let spaced = single_spaces(decoded);
     let mut rest = spaced.as_str();
+    let mut is_reply = false;
     loop {
-        rest = without_trailers(rest);
-        rest = without_leaders(rest);
+        rest = without_trailers(rest, &mut is_reply);
+        rest = without_leaders(rest, &mut is_reply);
         match forwarded(rest) {
-            Some(inner) => rest = inner,
+            Some(inner) => (rest, is_reply) = (inner, true),
             None => break,
         }
     }
-    fold(rest).trim().to_owned()
+    BaseSubject { text: rest.trim().to_owned(), is_reply }
+}
+
+/// A base subject, folded.
+pub(crate) fn folded(base: &BaseSubject) -> String {
+    fold(&base.text).trim().to_owned()
 }
 
 /// Step 1; what lies beyond the limit is cut first, so that the steps that repeat stay cheap.
@@ -36,22 +50,22 @@ fn single_spaces(text: &str) -> String {
 }
 
 /// Step 2: `subj-trailer`.
-fn without_trailers(mut text: &str) -> &str {
+fn without_trailers<'a>(mut text: &'a str, is_reply: &mut bool) -> &'a str {
     loop {
         text = text.trim_end_matches(' ');
         match strip_suffix(text, "(fwd)") {
-            Some(rest) => text = rest,
+            Some(rest) => (text, *is_reply) = (rest, true),
             None => return text,
         }
     }
 }
 
 /// Steps 3 to 5: `subj-leader`, and a `subj-blob` before something.
-fn without_leaders(mut text: &str) -> &str {
+fn without_leaders<'a>(mut text: &'a str, is_reply: &mut bool) -> &'a str {
     loop {
         text = text.trim_start_matches(' ');
         if let Some(rest) = without_reply_mark(text) {
-            text = rest;
+            (text, *is_reply) = (rest, true);
         } else if let Some(rest) = without_blob(text)
             && !rest.is_empty()
         {
@@ -118,7 +132,22 @@ mod tests {
             ("ＡＢＣ ｶﾞ", "abc ガ"),
             ("", ""),
         ] {
-            assert_eq!(base_subject(subject), base, "{subject:?}");
+            assert_eq!(folded(&base_subject(subject)), base, "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn replies_are_told_from_lists() {
+        for (subject, is_reply) in [
+            ("hello", false),
+            ("[list] hello", false),
+            ("Re: hello", true),
+            ("[list] re: hello", true),
+            ("hello (fwd)", true),
+            ("[fwd: hello]", true),
+            ("Regarding: hello", false),
+        ] {
+            assert_eq!(base_subject(subject).is_reply, is_reply, "{subject:?}");
         }
     }
 }

@@ -39,6 +39,6 @@ fn first_id(value: &[u8]) -> Option<&[u8]> {
 
 /// FNV-1a, 64 bits: fixed for ever, unlike the hashes of the standard library. Whoever crafts a collision only
 /// joins his own mail to a conversation, which References allows him anyway.
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -121,6 +121,8 @@ impl MailboxClient {
         write confirm_deliveries(pb::ConfirmDeliveriesRequest) -> pb::ConfirmDeliveriesReply);
     unary!(/// Room for one more message?
         read check_room(pb::CheckRoomRequest) -> pb::CheckRoomReply);
+    unary!(/// What messages are sorted and threaded by.
+        read sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply);
 
     /// Attributes and derived data, in pages.
     ///

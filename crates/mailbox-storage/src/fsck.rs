@@ -24,7 +24,7 @@ pub struct Report {
 }
 
 /// Each names what is wrong as (account, text); `$1` is the account or 0 for all.
-const AUDIT: [&str; 9] = [
+const AUDIT: [&str; 10] = [
     "SELECT m.account_id, 'mailbox ' || m.id || ': a UID at or above UIDNEXT, or a mod-sequence above the highest'
        FROM mailbox m WHERE ($1 = 0 OR m.account_id = $1) AND (
          EXISTS (SELECT 1 FROM mailbox_message r WHERE r.account_id = m.account_id AND r.mailbox_id = m.id
@@ -68,6 +68,9 @@ const AUDIT: [&str; 9] = [
        LEFT JOIN message_text t ON t.account_id = x.account_id AND t.message_id = x.id
       WHERE ($1 = 0 OR x.account_id = $1) AND (x.size <> coalesce(c.bytes, 0)
         OR coalesce(c.chunks, 0) <> coalesce(c.numbered, 0) OR t.message_id IS NULL)",
+    "SELECT k.account_id, 'message ' || k.message_id || ': its keys are there without it'
+       FROM message_keys k LEFT JOIN message x ON x.account_id = k.account_id AND x.id = k.message_id
+      WHERE ($1 = 0 OR k.account_id = $1) AND x.id IS NULL",
     "SELECT x.account_id, 'message ' || x.id || ': nobody refers to it and no sweep will look at it'
        FROM message x
       WHERE ($1 = 0 OR x.account_id = $1)

@@ -77,6 +77,7 @@ fn derived(octets: &Bytes, chunks: Vec<Chunk>) -> Prepared {
         parts: derived.parts,
         preview: without_nul(derived.preview),
         text: pack_text(text),
+        keys: derived.sort_keys,
     }
 }
 

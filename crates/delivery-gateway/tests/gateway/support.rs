@@ -177,6 +177,7 @@ impl mailbox_server::Mailbox for Fake {
         fetch(pb::FetchRequest) -> Self::FetchStream;
         content(pb::ContentRequest) -> Self::ContentStream;
         search(pb::SearchRequest) -> pb::SearchReply;
+        sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply;
         open_maildrop(pb::OpenMaildropRequest) -> pb::Maildrop;
         store_flags(pb::StoreFlagsRequest) -> pb::StoreFlagsReply;
         copy(pb::CopyRequest) -> pb::CopyReply;

@@ -121,6 +121,15 @@ pub(crate) trait Db: Send + Sync + 'static {
         uids: &UidSet,
         limit: i64,
     ) -> DbResult<Vec<(Uid, Vec<u8>)>>;
+    /// What at most `limit` messages of `uids` are sorted by, ascending; `with_keys`: by more than size and arrival.
+    async fn sort_keys(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        with_keys: bool,
+        limit: i64,
+    ) -> DbResult<Vec<KeyRow>>;
 
     /// All flags that any of these messages has.
     async fn flags_used(&self, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> DbResult<FlagBits>;

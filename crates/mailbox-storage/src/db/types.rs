@@ -199,6 +199,8 @@ pub(crate) struct Prepared {
     pub(crate) preview: String,
     /// Compressed.
     pub(crate) text: Vec<u8>,
+    /// Encoded [`mail_message::SortKeys`].
+    pub(crate) keys: Vec<u8>,
 }
 
 impl Prepared {
@@ -211,6 +213,7 @@ impl Prepared {
             + self.body.len()
             + self.bodystructure.len()
             + self.parts.len()
+            + self.keys.len()
     }
 }
 
@@ -293,4 +296,24 @@ pub(crate) enum TestColumn {
     SavedAt,
     Size,
     SentDay,
+}
+
+/// What a message is sorted by.
+#[derive(Debug)]
+pub(crate) struct KeyRow {
+    pub(crate) uid: i64,
+    pub(crate) message_id: i64,
+    pub(crate) size: i64,
+    pub(crate) received_at: i64,
+    /// Encoded [`mail_message::SortKeys`], if they were asked for and are there.
+    pub(crate) keys: Option<Vec<u8>>,
+}
+
+/// UID, message id, size, received_at, keys.
+pub(crate) type KeyFields = (i64, i64, i64, i64, Option<Vec<u8>>);
+
+impl From<KeyFields> for KeyRow {
+    fn from((uid, message_id, size, received_at, keys): KeyFields) -> Self {
+        Self { uid, message_id, size, received_at, keys }
+    }
 }

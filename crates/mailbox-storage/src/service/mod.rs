@@ -10,6 +10,7 @@ mod fetch;
 mod flags;
 mod mailboxes;
 mod search;
+mod sort_keys;
 mod sync;
 
 use mail_rpc::pb::{self, mailbox_server::Mailbox};
@@ -100,6 +101,9 @@ impl Mailbox for Storage {
     }
     async fn search(&self, request: Request<pb::SearchRequest>) -> Reply<pb::SearchReply> {
         call!(self, request, "Mailbox.Search", search::search)
+    }
+    async fn sort_keys(&self, request: Request<pb::SortKeysRequest>) -> Reply<pb::SortKeysReply> {
+        call!(self, request, "Mailbox.SortKeys", sort_keys::sort_keys)
     }
 
     async fn store_flags(&self, request: Request<pb::StoreFlagsRequest>) -> Reply<pb::StoreFlagsReply> {

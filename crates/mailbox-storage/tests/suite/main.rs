@@ -35,4 +35,5 @@ mod mailboxes;
 mod random;
 mod rebuild;
 mod search;
+mod sort_keys;
 mod sync;

@@ -135,6 +135,7 @@ impl mailbox_server::Mailbox for Fake {
         check_mod_seqs(pb::CheckModSeqsRequest) -> pb::CheckModSeqsReply;
         fetch(pb::FetchRequest) -> Self::FetchStream;
         search(pb::SearchRequest) -> pb::SearchReply;
+        sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply;
         store_flags(pb::StoreFlagsRequest) -> pb::StoreFlagsReply;
         copy(pb::CopyRequest) -> pb::CopyReply;
         append(tonic::Streaming<pb::AppendRequest>) -> pb::AppendReply;

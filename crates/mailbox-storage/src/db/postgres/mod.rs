@@ -1,5 +1,6 @@
 //! PostgreSQL: a read is one statement, a write one function call, both one round trip.
 
+mod keys;
 mod read;
 mod tree;
 mod upkeep;
@@ -233,6 +234,16 @@ impl Db for Postgres {
         limit: i64,
     ) -> DbResult<Vec<(Uid, Vec<u8>)>> {
         read::search_texts(&self.pool, account, mailbox, uids, limit).await
+    }
+    async fn sort_keys(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        with_keys: bool,
+        limit: i64,
+    ) -> DbResult<Vec<KeyRow>> {
+        keys::read(&self.pool, (account, mailbox, uids), with_keys, limit).await
     }
     async fn flags_used(&self, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> DbResult<FlagBits> {
         read::flags_used(&self.pool, account, mailbox, uids).await

@@ -161,7 +161,7 @@ const NAMED: &str = "unnest($3::bigint[], $4::bigint[]) r (first, last) CROSS JO
 
 /// The first `$5` of them: the ranges are walked in order, each by the index, and the walk ends there. Sorting all of them
 /// first would make the pages of a large mailbox cost the square of its size.
-const FIRST_NAMED: &str =
+pub(super) const FIRST_NAMED: &str =
     "(SELECT mm.* FROM unnest($3::bigint[], $4::bigint[]) r (first, last) CROSS JOIN LATERAL (
       SELECT * FROM mailbox_message x WHERE x.account_id = $1 AND x.mailbox_id = $2
          AND x.uid BETWEEN r.first AND r.last ORDER BY x.uid LIMIT $5) mm LIMIT $5) mm";

@@ -118,6 +118,7 @@ struct Messages<'a> {
     parts: Vec<&'a [u8]>,
     preview: Vec<&'a str>,
     text: Vec<&'a [u8]>,
+    keys: Vec<&'a [u8]>,
     chunk_first: Vec<i32>,
     chunk_last: Vec<i32>,
 }
@@ -158,6 +159,7 @@ impl<'a> Messages<'a> {
         self.parts.push(&message.parts);
         self.preview.push(&message.preview);
         self.text.push(&message.text);
+        self.keys.push(&message.keys);
         self.chunk_first.push(chunks.no.len() as i32 + 1);
         if new.staged.is_none() {
             for chunk in &message.chunks {
@@ -184,9 +186,13 @@ pub(super) async fn insert(pool: &PgPool, all: &[Arc<InsertItem>]) -> DbResult<V
         }
         items.last.push(messages.size.len() as i32);
     }
-    let rows: Vec<(i32, i64, i64, i64, i64)> = sqlx::query_as(
-        "SELECT * FROM mail_insert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-           $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
+    let rows: Vec<(i32, i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT i.o_outcome, i.o_mailbox, i.o_uidvalidity, i.o_uid, i.o_modseq,
+             CASE WHEN i.o_outcome = 0 THEN mail_keep_keys($1[i.place], $10[$8[i.place] : $9[i.place]],
+               $31[$8[i.place] : $9[i.place]]) END
+           FROM mail_insert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+             WITH ORDINALITY i (o_outcome, o_mailbox, o_uidvalidity, o_uid, o_modseq, place)",
     )
     .bind(items.account)
     .bind(items.name)
@@ -218,10 +224,11 @@ pub(super) async fn insert(pool: &PgPool, all: &[Arc<InsertItem>]) -> DbResult<V
     .bind(chunks.offset)
     .bind(chunks.len)
     .bind(chunks.data)
+    .bind(messages.keys)
     .fetch_all(pool)
     .await?;
     rows.into_iter()
-        .map(|(outcome, mailbox, uidvalidity, uid, modseq)| {
+        .map(|(outcome, mailbox, uidvalidity, uid, modseq, _)| {
             let place = Place { mailbox: MailboxId::try_from(mailbox).map_err(damaged)?, uidvalidity, uid };
             Ok(match outcome {
                 0 => Inserted::Done { place, modseq },

@@ -1,6 +1,7 @@
 //! SQLite: readers on a small pool, every write through one task on one connection, so that they share commits.
 
 mod insert;
+mod keys;
 mod read;
 mod tree;
 mod upkeep;
@@ -192,6 +193,16 @@ impl Db for Sqlite {
         read::search_texts(&self.pool, account, mailbox, uids, limit).await
     }
 
+    async fn sort_keys(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: &UidSet,
+        with_keys: bool,
+        limit: i64,
+    ) -> DbResult<Vec<KeyRow>> {
+        keys::read(&self.pool, (account, mailbox, uids), with_keys, limit).await
+    }
     async fn flags_used(&self, account: AccountId, mailbox: MailboxId, uids: &UidSet) -> DbResult<FlagBits> {
         read::flags_used(&self.pool, account, mailbox, uids).await
     }

@@ -148,7 +148,7 @@ pub(super) async fn maildrop(
 /// The messages of a mailbox that are in `$3`, as the FROM clause of a query. CROSS JOIN fixes the order of the loops: the
 /// ranges as they stand, inside them by the index. So rows ascend by UID without being sorted, and LIMIT ends the walk early;
 /// sorting all of them first would make the pages of a large mailbox cost the square of its size.
-const NAMED: &str = "json_each($3) r CROSS JOIN mailbox_message mm
+pub(super) const NAMED: &str = "json_each($3) r CROSS JOIN mailbox_message mm
       ON mm.account_id = $1 AND mm.mailbox_id = $2 AND mm.uid BETWEEN r.value ->> 0 AND r.value ->> 1";
 
 pub(super) async fn fetch(
