@@ -9,7 +9,7 @@ pub(crate) const BUSY: &[u8] = b"* BYE [UNAVAILABLE] Too many connections, pleas
 /// In every state.
 const ALWAYS: [&str; 6] = ["IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE"];
 /// After login.
-const AUTHENTICATED: [&str; 24] = [
+const AUTHENTICATED: [&str; 27] = [
     "NAMESPACE",
     "UIDPLUS",
     "MOVE",
@@ -31,6 +31,9 @@ const AUTHENTICATED: [&str; 24] = [
     "SAVEDATE",
     "STATUS=SIZE",
     "PARTIAL",
+    "SORT",
+    "SORT=DISPLAY",
+    "ESORT",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

@@ -10,6 +10,7 @@ mod error;
 mod fetch;
 mod limits;
 mod mailboxes;
+mod order;
 mod server;
 mod session;
 mod snapshot;

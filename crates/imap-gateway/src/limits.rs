@@ -17,6 +17,8 @@ pub(crate) const USER_NAME_BYTES_MAX: usize = 1024;
 pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 /// Messages that FETCH looks up, asks storage for and writes at once: bounds what one command holds in memory.
 pub(crate) const FETCH_PAGE_MESSAGES: usize = 500;
+/// Messages whose sort keys are asked for in one call: a few megabytes.
+pub(crate) const SORT_KEYS_MESSAGES: usize = 50_000;
 /// Largest message that is kept whole in memory and in the cache, in octets: nearly all mail without attachments.
 pub(crate) const SMALL_CONTENT_BYTES: u64 = 64 * 1024;
 /// Largest header that HEADER.FIELDS is picked from, in octets. A larger one is served as far as this.

@@ -14,6 +14,7 @@ use crate::capability;
 use crate::fetch::Derived;
 use crate::limits::IDLE_NOTIFY;
 use crate::mailboxes::Mailboxes;
+use crate::order::Keys;
 use crate::session;
 use crate::watch::Recheck;
 
@@ -71,13 +72,15 @@ pub struct Settings {
     pub derived_cache_bytes: usize,
     /// Bytes of small messages kept for the next FETCH.
     pub content_cache_bytes: usize,
+    /// Bytes of what messages are sorted by kept for the next SORT and THREAD.
+    pub sort_cache_bytes: usize,
     /// Time between two looks at all that idles; `None`: what [`Hints::healthy`] calls for.
     pub recheck_every: Option<Duration>,
 }
 
 /// Bytes of messages in flight, unless the operator says otherwise.
 const MEMORY_BYTES: usize = 256 << 20;
-/// Of each of the three caches.
+/// Of each of the four caches.
 const CACHE_BYTES: usize = 64 << 20;
 /// Largest message taken.
 const MESSAGE_BYTES_MAX: u64 = 50 << 20;
@@ -99,6 +102,7 @@ impl Default for Settings {
             snapshot_cache_bytes: CACHE_BYTES,
             derived_cache_bytes: CACHE_BYTES,
             content_cache_bytes: CACHE_BYTES,
+            sort_cache_bytes: CACHE_BYTES,
             recheck_every: None,
         }
     }
@@ -110,6 +114,7 @@ pub(crate) struct Gateway {
     pub(crate) settings: Settings,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) derived: Derived,
+    pub(crate) sort_keys: Keys,
     pub(crate) recheck: Recheck,
     pub(crate) shutdown: Shutdown,
 }
@@ -142,6 +147,7 @@ impl Gateway {
         Self {
             mailboxes: Mailboxes::new(settings.snapshot_cache_bytes),
             derived: Derived::new(settings.derived_cache_bytes, settings.content_cache_bytes),
+            sort_keys: Keys::new(settings.sort_cache_bytes),
             recheck: Recheck::new(backends.mailbox.clone(), backends.hints.clone(), settings.recheck_every),
             backends,
             settings,

@@ -88,7 +88,10 @@ folders! {
     rfc5032: "rfc5032",
     rfc5034: "rfc5034",
     rfc5182: "rfc5182",
+    rfc5256: "rfc5256",
+    rfc5267: "rfc5267",
     rfc5321: "rfc5321",
+    rfc5957: "rfc5957",
     rfc6531: "rfc6531",
     rfc6851: "rfc6851",
     rfc6855: "rfc6855",
@@ -131,6 +134,7 @@ folders! {
     rfc9051_9_syntax: "rfc9051/9-syntax",
     rfc9051_e_rev2: "rfc9051/E-rev2",
     rfc9208: "rfc9208",
+    rfc9394: "rfc9394",
 }
 
 #[test]

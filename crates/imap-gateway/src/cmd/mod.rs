@@ -9,9 +9,11 @@ mod list;
 mod login;
 mod mailbox;
 mod quota;
+mod report;
 mod search;
 mod select;
 mod session;
+mod sort;
 mod status;
 mod store;
 
@@ -53,6 +55,7 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Unselect => expunge::unselect(session),
         C::Expunge(set) => expunge::expunge(session, set).await,
         C::Search(search) => search::search(session, tag, search).await,
+        C::Sort(sort) => sort::sort(session, tag, sort).await,
         C::Fetch(fetch) => fetch::fetch(session, fetch).await,
         C::Store(store) => store::store(session, store).await,
         C::Copy { by, set, mailbox } => copy::copy(session, by, &set, &mailbox).await,

@@ -2,18 +2,23 @@
 
 mod key;
 
-use imap_wire::{ESearch, Numbering, Numbers, Search, SearchReturn, Tag};
+use std::sync::Arc;
+
+use imap_wire::{Search, SearchReturn, Tag};
 use mail_rpc::{Refusal, pb, set_from_pb, set_to_pb};
 use mail_types::{Uid, UidSet};
 
-use self::key::{Compiled, Context, Found, Truth};
-use super::fetch::window;
+pub(super) use self::key::Compiled;
+use self::key::{Found, Truth};
+use super::report::{Report, highest_modseq, number};
 use super::store;
 use crate::error::{CmdError, CmdResult, Done};
 use crate::fetch::{Place, Wanted};
 use crate::limits::FETCH_PAGE_MESSAGES;
+use crate::order::Column;
+use crate::server::Gateway;
 use crate::session::Session;
-use crate::view::Message;
+use crate::view::{Message, View};
 
 pub(crate) async fn search(session: &mut Session, tag: &Tag, search: Search) -> CmdResult {
     let result = run(session, tag, &search).await;
@@ -32,23 +37,68 @@ async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
     if returns.update || returns.context || returns.relevancy {
         return Err(CmdError::bad("This return option is not offered"));
     }
-    let compiled = {
-        let selected = session.selected()?;
-        Compiled::new(&search.key, Context { view: &selected.view, saved: &selected.saved })?
-    };
+    let compiled = Compiled::of_selected(session.selected()?, &search.key)?;
     session.enabled.condstore |= compiled.uses_modseq;
-    let found = find(session, &compiled).await?;
-    let reported = report(session, tag, search, (&returns, &found), compiled.uses_modseq)?;
-    if returns.save {
-        session.selected_mut()?.saved = reported;
+    let found = find(&Scope::of_selected(session)?, &compiled).await?;
+    // RFC 9051 §6.4.4: in IMAP4rev2 the answer is always ESEARCH.
+    if search.returns.is_none() && !session.enabled.rev2 {
+        let modseq = highest_modseq(&found).filter(|_| compiled.uses_modseq);
+        session.writer().search(found.iter().map(|message| number(search.by, message)), modseq);
+    } else {
+        let report = Report {
+            tag,
+            mailbox: None,
+            by: search.by,
+            returns: &returns,
+            uses_modseq: compiled.uses_modseq,
+            sorted: false,
+            found: &found,
+        };
+        let saved = report.write(&mut session.writer());
+        if returns.save {
+            session.selected_mut()?.saved = saved;
+        }
     }
     session.catch_up_if_stale(store::expunges_of(search.by)).await?;
     Done::plain()
 }
 
+/// Where messages are looked for.
+pub(super) struct Scope<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) place: Place,
+    pub(super) view: &'a View,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn of_selected(session: &'a Session) -> Result<Self, CmdError> {
+        let selected = session.selected()?;
+        Ok(Self {
+            gateway: &session.gateway,
+            place: Place {
+                account: session.user()?.account,
+                grant: session.grant()?,
+                mailbox: selected.mailbox(),
+            },
+            view: &selected.view,
+        })
+    }
+
+    /// What the messages of some UIDs (ascending) are ordered by: a column for each of `keys`.
+    pub(super) async fn columns(
+        &self,
+        uids: &[u32],
+        keys: &[pb::SortKey],
+    ) -> Result<Vec<Arc<Column>>, CmdError> {
+        let validity = self.view.snapshot().meta().uid_validity;
+        let storage = &self.gateway.backends.mailbox;
+        self.gateway.sort_keys.load(storage, (&self.place, validity), uids, keys).await
+    }
+}
+
 /// The messages that satisfy the key, ascending.
-async fn find(session: &mut Session, compiled: &Compiled) -> Result<Vec<Message>, CmdError> {
-    let view = &session.selected()?.view;
+pub(super) async fn find(scope: &Scope<'_>, compiled: &Compiled) -> Result<Vec<Message>, CmdError> {
+    let view = scope.view;
     let all = view.select_all();
     // What the view knows decides most messages; storage is asked about the others, once.
     let judged: Vec<(Message, Truth)> = view
@@ -65,10 +115,9 @@ async fn find(session: &mut Session, compiled: &Compiled) -> Result<Vec<Message>
         return Ok(judged.into_iter().map(|(message, _)| message).collect());
     }
     let found = Found {
-        conditions: ask(session, compiled, &undecided).await?,
-        threads: find_threads(session, compiled, &judged).await?,
+        conditions: ask(scope, compiled, &undecided).await?,
+        threads: find_threads(scope, compiled, &judged).await?,
     };
-    let view = &session.selected()?.view;
     Ok(judged
         .into_iter()
         .filter(|(message, truth)| {
@@ -79,17 +128,17 @@ async fn find(session: &mut Session, compiled: &Compiled) -> Result<Vec<Message>
 }
 
 /// Storage's part: the messages that satisfy each condition.
-async fn ask(session: &Session, compiled: &Compiled, undecided: &UidSet) -> Result<Vec<UidSet>, CmdError> {
+async fn ask(scope: &Scope<'_>, compiled: &Compiled, undecided: &UidSet) -> Result<Vec<UidSet>, CmdError> {
     if compiled.conditions.is_empty() {
         return Ok(Vec::new());
     }
     let request = pb::SearchRequest {
-        grant: session.grant()?,
-        mailbox_id: session.selected()?.mailbox().get(),
+        grant: scope.place.grant.clone(),
+        mailbox_id: scope.place.mailbox.get(),
         uids: set_to_pb(undecided),
         conditions: compiled.conditions.clone(),
     };
-    let reply = session.gateway.backends.mailbox.search(request).await;
+    let reply = scope.gateway.backends.mailbox.search(request).await;
     let reply = reply.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
     let matches: Vec<UidSet> = reply.matches.iter().map(|matches| set_from_pb(&matches.uids)).collect();
     if matches.len() != compiled.conditions.len() {
@@ -100,7 +149,7 @@ async fn ask(session: &Session, compiled: &Compiled, undecided: &UidSet) -> Resu
 
 /// RFC 8474 §5.2: threads are among the data that FETCH keeps.
 async fn find_threads(
-    session: &Session,
+    scope: &Scope<'_>,
     compiled: &Compiled,
     judged: &[(Message, Truth)],
 ) -> Result<Vec<UidSet>, CmdError> {
@@ -108,19 +157,14 @@ async fn find_threads(
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let place = Place {
-        account: session.user()?.account,
-        grant: session.grant()?,
-        mailbox: session.selected()?.mailbox(),
-    };
-    let gateway = &session.gateway;
+    let (gateway, place) = (scope.gateway, &scope.place);
     let undecided: Vec<_> = judged
         .iter()
         .filter(|(_, truth)| *truth == Truth::Unknown)
         .map(|(message, _)| message.entry)
         .collect();
     for page in undecided.chunks(FETCH_PAGE_MESSAGES) {
-        let data = gateway.derived.load(&gateway.backends.mailbox, &place, page, Wanted::default()).await?;
+        let data = gateway.derived.load(&gateway.backends.mailbox, place, page, Wanted::default()).await?;
         for (entry, data) in page.iter().zip(data) {
             let Some(data) = data else { continue };
             for (thread, uids) in compiled.threads.iter().zip(&mut found) {
@@ -131,59 +175,4 @@ async fn find_threads(
         }
     }
     Ok(found.into_iter().map(|uids| uids.into_iter().collect()).collect())
-}
-
-/// Writes SEARCH or ESEARCH. Returns what SAVE saves (RFC 5182 §2.1, §2.4).
-fn report(
-    session: &mut Session,
-    tag: &Tag,
-    search: &Search,
-    (returns, found): (&SearchReturn, &[Message]),
-    uses_modseq: bool,
-) -> Result<UidSet, CmdError> {
-    let number = |message: &Message| match search.by {
-        Numbering::Uid => message.entry.uid.get(),
-        Numbering::Sequence => message.number,
-    };
-    let highest = |messages: &[Message]| messages.iter().map(|message| message.entry.modseq).max();
-    // RFC 9051 §6.4.4: in IMAP4rev2 the answer is always ESEARCH.
-    if search.returns.is_none() && !session.enabled.rev2 {
-        let modseq = highest(found).filter(|_| uses_modseq);
-        session.writer().search(found.iter().map(number), modseq);
-        return Ok(UidSet::new());
-    }
-    let (min, max) = (found.first(), found.last());
-    let window = returns.partial.map(|partial| (partial, window(found, partial)));
-    // RFC 5182 §2.4: with MIN and MAX alone, only they are saved.
-    let extremes_only = (returns.min || returns.max) && !returns.all && !returns.count && window.is_none();
-    let told: Vec<Message> = match (extremes_only, window) {
-        (true, _) => {
-            let mut told: Vec<Message> =
-                min.filter(|_| returns.min).into_iter().chain(max.filter(|_| returns.max)).copied().collect();
-            told.dedup();
-            told
-        }
-        (false, Some((_, window))) if !returns.all && !returns.count => window.to_vec(),
-        _ => found.to_vec(),
-    };
-    let nothing_to_say =
-        returns.save && !(returns.min || returns.max || returns.all || returns.count) && window.is_none();
-    if !nothing_to_say {
-        let set = |messages: &[Message]| UidSet::from_ranges(messages.iter().map(|m| (number(m), number(m))));
-        let all = returns.all.then(|| set(found)).filter(|all| !all.is_empty());
-        let partial = window.map(|(range, messages)| (range, set(messages)));
-        session.writer().esearch(&ESearch {
-            tag: Some(tag),
-            mailbox: None,
-            by: Some(search.by),
-            min: min.filter(|_| returns.min).map(number),
-            max: max.filter(|_| returns.max).map(number),
-            all: all.as_ref().map(Numbers::Set),
-            count: returns.count.then_some(found.len() as u32),
-            partial: partial.as_ref().map(|(range, set)| (*range, Numbers::Set(set))),
-            mod_seq: highest(&told).filter(|_| uses_modseq),
-        });
-    }
-    let saved: UidSet = told.iter().map(|message| message.entry.uid).collect();
-    Ok(saved)
 }

@@ -5,6 +5,7 @@ use mail_rpc::pb::{self, condition::Is, text_match::Field};
 use mail_types::{FlagBits, ModSeq, Uid, UidSet};
 
 use crate::error::CmdError;
+use crate::state::Selected;
 use crate::view::{Message, View};
 
 /// What is known of a message and a key.
@@ -17,20 +18,20 @@ pub(super) enum Truth {
 }
 
 /// What a key's numbers mean.
-pub(super) struct Context<'a> {
-    pub(super) view: &'a View,
-    pub(super) saved: &'a UidSet,
+struct Context<'a> {
+    view: &'a View,
+    saved: &'a UidSet,
 }
 
 /// A key without anything that needs the client's context.
-pub(super) struct Compiled {
+pub(in crate::cmd) struct Compiled {
     node: Node,
     /// To be sent to storage; [`Node::Condition`] counts them.
     pub(super) conditions: Vec<pb::Condition>,
     /// Threads that are looked for; [`Node::Thread`] counts them.
     pub(super) threads: Vec<u64>,
     /// RFC 7162 §3.1.5: the reply has a MODSEQ.
-    pub(super) uses_modseq: bool,
+    pub(in crate::cmd) uses_modseq: bool,
 }
 
 enum Node {
@@ -64,14 +65,18 @@ impl Compiled {
     ///
     /// # Errors
     /// BAD for sequence numbers that do not exist, and for keys that are not offered.
-    pub(super) fn new(key: &SearchKey, context: Context<'_>) -> Result<Self, CmdError> {
+    pub(in crate::cmd) fn of_selected(selected: &Selected, key: &SearchKey) -> Result<Self, CmdError> {
+        Self::new(key, &Context { view: &selected.view, saved: &selected.saved })
+    }
+
+    fn new(key: &SearchKey, context: &Context<'_>) -> Result<Self, CmdError> {
         let mut compiled = Self {
             node: Node::Always(true),
             conditions: Vec::new(),
             threads: Vec::new(),
             uses_modseq: false,
         };
-        compiled.node = compiled.node(key, &context)?;
+        compiled.node = compiled.node(key, context)?;
         Ok(compiled)
     }
 

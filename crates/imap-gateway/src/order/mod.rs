@@ -1,0 +1,9 @@
+//! SORT and THREAD (RFC 5256) beside the commands: what messages are ordered by, and the order.
+
+mod column;
+mod keys;
+mod sort;
+
+pub(crate) use column::Column;
+pub(crate) use keys::Keys;
+pub(crate) use sort::{Criterion, sort};
