@@ -194,6 +194,7 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::Expunge(_) => ("EXPUNGE", Phase::Selected),
         C::Search(search) if search.mailboxes.is_none() => ("SEARCH", Phase::Selected),
         C::Sort(_) => ("SORT", Phase::Selected),
+        C::Thread(_) => ("THREAD", Phase::Selected),
         C::Fetch(_) => ("FETCH", Phase::Selected),
         C::Store(_) => ("STORE", Phase::Selected),
         C::Copy { .. } => ("COPY", Phase::Selected),
@@ -213,7 +214,6 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         | C::Notify(_)
         | C::GenUrlAuth(_)
         | C::ResetKey { .. }
-        | C::UrlFetch(_)
-        | C::Thread(_) => ("OTHER", Phase::NotOffered),
+        | C::UrlFetch(_) => ("OTHER", Phase::NotOffered),
     }
 }

@@ -16,6 +16,7 @@ mod session;
 mod sort;
 mod status;
 mod store;
+mod thread;
 
 use imap_wire::{CommandBody, Tag};
 
@@ -56,6 +57,7 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Expunge(set) => expunge::expunge(session, set).await,
         C::Search(search) => search::search(session, tag, search).await,
         C::Sort(sort) => sort::sort(session, tag, sort).await,
+        C::Thread(thread) => thread::thread(session, thread).await,
         C::Fetch(fetch) => fetch::fetch(session, fetch).await,
         C::Store(store) => store::store(session, store).await,
         C::Copy { by, set, mailbox } => copy::copy(session, by, &set, &mailbox).await,

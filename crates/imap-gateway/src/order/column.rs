@@ -39,10 +39,10 @@ struct Threads {
 
 /// What THREAD needs of one message. Ids are hashes; 0: none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct ThreadKeys<'a> {
-    id: u64,
-    is_reply: bool,
-    references: &'a [u64],
+pub(crate) struct ThreadKeys<'a> {
+    pub(crate) id: u64,
+    pub(crate) is_reply: bool,
+    pub(crate) references: &'a [u64],
 }
 
 impl Column {
@@ -145,6 +145,24 @@ impl Column {
             Values::Threads(_) => 0,
         };
         self.places(uids).into_iter().map(|place| place.map_or(0, of)).collect()
+    }
+
+    /// For each of `uids` (ascending) whether its text is empty. What the column lacks has none.
+    pub(crate) fn are_empty(&self, uids: &[u32]) -> Vec<bool> {
+        let is_empty = |at: usize| match &self.values {
+            Values::Texts(texts) => texts.ranks[at] == 0 && texts.ends.first() == Some(&0),
+            _ => true,
+        };
+        self.places(uids).into_iter().map(|place| place.is_none_or(is_empty)).collect()
+    }
+
+    /// For each of `uids` (ascending) what THREAD needs.
+    pub(crate) fn threads<'a>(&'a self, uids: &[u32]) -> Vec<ThreadKeys<'a>> {
+        let Values::Threads(threads) = &self.values else { return vec![ThreadKeys::default(); uids.len()] };
+        self.places(uids)
+            .into_iter()
+            .map(|place| place.map_or_else(Default::default, |at| threads.get(at)))
+            .collect()
     }
 
     /// In bytes.
@@ -291,6 +309,7 @@ mod tests {
         let both = old.merged(&new);
         assert_eq!(both, texts(&[2, 3, 5, 9, 10], &["", "A", "B", "D"], &[2, 2, 3, 0, 1]));
         assert_eq!(both.ordinals(&[2, 4, 5, 10]), [3, 0, 4, 2]);
+        assert_eq!(both.are_empty(&[2, 4, 9]), [false, true, true]);
         assert_eq!(both.missing(&[1, 2, 3, 4, 10, 11]), [1, 4, 11]);
         assert_eq!(both.merged(&new), both);
         assert_eq!(Column::empty(pb::SortKey::Subject).merged(&old), old);
@@ -318,6 +337,7 @@ mod tests {
         };
         let both = column(&[1, 4], &[10, 40], &[7, 8], &[0, 2]).merged(&column(&[2], &[20], &[10], &[1]));
         assert_eq!(both, column(&[1, 2, 4], &[10, 20, 40], &[10, 7, 8], &[0, 1, 2]));
+        assert_eq!(both.threads(&[4])[0].references, [7, 8]);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 mod column;
 mod keys;
 mod sort;
+mod thread;
 
 pub(crate) use column::Column;
 pub(crate) use keys::Keys;
 pub(crate) use sort::{Criterion, sort};
+pub(crate) use thread::{Algorithm, Messages, Node, thread};
