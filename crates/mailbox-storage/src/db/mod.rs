@@ -13,7 +13,7 @@ use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Uid, UidSet};
 use crate::error::{DbError, DbResult};
 use crate::tree::{Tree, TreeChange};
 pub(crate) use rebuild::Rebuild;
-use rebuild::{LEASE, OUTDATED, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, rebuild_one};
+use rebuild::{LEASE, OUTDATED, REBUILD_KEYS, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, rebuild_one};
 pub(crate) use types::*;
 
 /// The pure function that decides what becomes of an account's mailboxes.

@@ -27,6 +27,9 @@ pub(super) const REBUILD_MESSAGE: &str =
      WHERE account_id = $1 AND id = $2 AND derived_version < $3";
 pub(super) const REBUILD_TEXT: &str =
     "UPDATE message_text SET text = $3 WHERE account_id = $1 AND message_id = $2";
+/// Messages of a version without keys have no row yet.
+pub(super) const REBUILD_KEYS: &str = "INSERT INTO message_keys VALUES ($1, $2, $3)
+     ON CONFLICT (account_id, message_id) DO UPDATE SET keys = excluded.keys";
 /// For damaged octets, so that they are not tried for ever.
 pub(super) const REBUILD_NOTHING: &str =
     "UPDATE message SET derived_version = $3 WHERE account_id = $1 AND id = $2 AND derived_version < $3";
@@ -52,6 +55,8 @@ macro_rules! rebuild_one {
         let done = query.execute(&mut *$conn).await?.rows_affected() > 0;
         if let (true, Some(prepared)) = (done, prepared) {
             let query = sqlx::query(REBUILD_TEXT).bind(account).bind(id).bind(prepared.text.as_slice());
+            query.execute(&mut *$conn).await?;
+            let query = sqlx::query(REBUILD_KEYS).bind(account).bind(id).bind(prepared.keys.as_slice());
             query.execute(&mut *$conn).await?;
         }
         done

@@ -2,12 +2,16 @@
 
 use mail_rpc::pb::{self, SortKey};
 use mail_types::FlagBits;
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tonic::Code;
 
 use crate::fixture::*;
 
-suite!(columns_of_a_few_messages, messages_without_kept_keys_are_read_again, unknown_keys_are_refused);
+suite!(
+    columns_of_a_few_messages,
+    messages_without_kept_keys_are_read_again,
+    a_rebuild_makes_keys,
+    unknown_keys_are_refused
+);
 
 async fn ask(store: &Store, uids: &str, keys: &[SortKey]) -> pb::SortKeysReply {
     let request = pb::SortKeysRequest {
@@ -65,13 +69,19 @@ async fn columns_of_a_few_messages(store: &Store) {
 
 async fn messages_without_kept_keys_are_read_again(store: &Store) {
     put_some(store).await;
-    let lose = "DELETE FROM message_keys WHERE message_id <> 2";
-    if store.url.starts_with("sqlite:") {
-        SqliteConnection::connect(&store.url).await.unwrap().execute(lose).await.unwrap();
-    } else {
-        PgConnection::connect(&store.url).await.unwrap().execute(lose).await.unwrap();
-    }
+    store.sql("DELETE FROM message_keys WHERE message_id <> 2").await;
     check(&ask(store, "1:4294967295", &SOME).await);
+}
+
+async fn a_rebuild_makes_keys(store: &Store) {
+    put_some(store).await;
+    store.sql("DELETE FROM message_keys").await;
+    store.sql("UPDATE message SET derived_version = 1").await;
+    assert_eq!(store.storage.rebuild().await.unwrap(), 3);
+    // The octets are of no use now, so the keys are those that were kept.
+    store.sql("UPDATE content SET raw_len = raw_len + 1").await;
+    check(&ask(store, "1:4294967295", &SOME).await);
+    store.sql("UPDATE content SET raw_len = raw_len - 1").await;
 }
 
 async fn unknown_keys_are_refused(store: &Store) {
