@@ -9,7 +9,7 @@ pub(crate) const BUSY: &[u8] = b"* BYE [UNAVAILABLE] Too many connections, pleas
 /// In every state.
 const ALWAYS: [&str; 6] = ["IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE"];
 /// After login.
-const AUTHENTICATED: [&str; 30] = [
+const AUTHENTICATED: [&str; 33] = [
     "NAMESPACE",
     "UIDPLUS",
     "MOVE",
@@ -34,6 +34,9 @@ const AUTHENTICATED: [&str; 30] = [
     "SORT",
     "SORT=DISPLAY",
     "ESORT",
+    "CONTEXT=SEARCH",
+    "CONTEXT=SORT",
+    "MULTISEARCH",
     "THREAD=ORDEREDSUBJECT",
     "THREAD=REFERENCES",
     "THREAD=REFS",

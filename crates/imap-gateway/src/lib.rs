@@ -6,6 +6,7 @@
 mod capability;
 mod cmd;
 mod column;
+mod context;
 mod error;
 mod fetch;
 mod limits;

@@ -17,6 +17,12 @@ pub(crate) const USER_NAME_BYTES_MAX: usize = 1024;
 pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 /// Messages that FETCH looks up, asks storage for and writes at once: bounds what one command holds in memory.
 pub(crate) const FETCH_PAGE_MESSAGES: usize = 500;
+/// Searches of one session that are kept up to date (RFC 5267 §4.3.1); those beyond are answered once, and say so.
+pub(crate) const CONTEXTS_MAX: usize = 16;
+/// Results of all of them: four octets each.
+pub(crate) const CONTEXT_RESULTS_MAX: usize = 250_000;
+/// Mailboxes that one ESEARCH looks into (RFC 7377 §2.4); more are refused.
+pub(crate) const SEARCHED_MAILBOXES_MAX: usize = 1000;
 /// Messages whose sort keys are asked for in one call: a few megabytes.
 pub(crate) const SORT_KEYS_MESSAGES: usize = 50_000;
 /// Largest message that is kept whole in memory and in the cache, in octets: nearly all mail without attachments.

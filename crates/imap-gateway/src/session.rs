@@ -176,7 +176,9 @@ impl Session {
 
     async fn execute(&mut self, tag: &Tag, body: CommandBody) -> CmdResult {
         self.renew_grant().await?;
-        cmd::execute(self, tag, body).await
+        let done = cmd::execute(self, tag, body).await;
+        cmd::context::refresh(self).await?;
+        done
     }
 
     /// Writes the tagged reply.

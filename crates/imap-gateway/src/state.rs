@@ -10,6 +10,7 @@ use mail_types::{AccountId, KeywordTable, MailboxId, UidSet};
 use mailbox_hints::{Subscription, Wake};
 use tokio::time::Instant;
 
+use crate::context::Contexts;
 use crate::error::CmdError;
 use crate::limits::GRANT_MARGIN_SECONDS;
 use crate::view::View;
@@ -37,6 +38,8 @@ pub(crate) struct Selected {
     pub(crate) keywords_told: usize,
     /// The saved search result, `$` (RFC 5182).
     pub(crate) saved: UidSet,
+    /// Searches that are kept up to date.
+    pub(crate) contexts: Contexts,
     /// Wakes this session; none when hints are not at work.
     pub(crate) subscription: Subscription,
     /// When the database was asked for news last.
@@ -193,14 +196,15 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::Unselect => ("UNSELECT", Phase::Selected),
         C::Expunge(_) => ("EXPUNGE", Phase::Selected),
         C::Search(search) if search.mailboxes.is_none() => ("SEARCH", Phase::Selected),
+        C::Search(_) => ("ESEARCH", Phase::Authenticated),
+        C::CancelUpdate(_) => ("CANCELUPDATE", Phase::Selected),
         C::Sort(_) => ("SORT", Phase::Selected),
         C::Thread(_) => ("THREAD", Phase::Selected),
         C::Fetch(_) => ("FETCH", Phase::Selected),
         C::Store(_) => ("STORE", Phase::Selected),
         C::Copy { .. } => ("COPY", Phase::Selected),
         C::Move { .. } => ("MOVE", Phase::Selected),
-        C::Search(_)
-        | C::Replace(_)
+        C::Replace(_)
         | C::Language(_)
         | C::Comparator(_)
         | C::Unauthenticate

@@ -143,6 +143,9 @@ fn announce(
     // An answer may be overtaken by another session's newer one: what was told stays told.
     let newer = if newer.meta().modseq < held.meta().modseq { Arc::clone(held) } else { newer };
     let advance = selected.view.advance(newer)?;
+    // 0. Results of searches, while the numbers of what is gone still hold.
+    selected.contexts.forget(&selected.view, out);
+    selected.contexts.touch(touched(&selected.view, &advance));
     // 1. What is gone, before any number is used that depends on it.
     if expunges == Expunges::Announce {
         write_expunges(&mut selected.view, &mut selected.saved, enabled, out);
@@ -156,6 +159,14 @@ fn announce(
     // 4. Flags.
     write_flag_changes(&selected.view, enabled, out, &advance, own.as_ref());
     Ok(())
+}
+
+/// What is new or changed.
+fn touched(view: &View, advance: &Advance) -> UidSet {
+    let snapshot = view.snapshot();
+    let arrived = snapshot.len().saturating_sub(advance.arrived)..snapshot.len();
+    let indices = advance.changed.iter().map(|change| change.index).chain(arrived);
+    indices.map(|index| snapshot.get(index).uid).collect()
 }
 
 fn write_expunges(view: &mut View, saved: &mut UidSet, enabled: Enabled, out: &mut BytesMut) {

@@ -154,6 +154,14 @@ impl View {
         self.number(index, self.snapshot_uid(index))
     }
 
+    /// The sequence number of a UID that the client counts.
+    pub(crate) fn number_of_uid(&self, uid: Uid) -> Option<u32> {
+        match self.snapshot.find(uid) {
+            Some(index) => Some(self.number_of(index)),
+            None => self.ghosts.binary_search(&uid).ok().map(|at| self.ghost_place(at) as u32 + 1),
+        }
+    }
+
     fn number(&self, index: usize, uid: Option<Uid>) -> u32 {
         let ghosts = match uid {
             Some(uid) if !self.ghosts.is_empty() => self.ghosts.partition_point(|ghost| *ghost < uid),
@@ -194,14 +202,23 @@ impl View {
         if given.iter().any(beyond) {
             return Err(NoSuchMessage);
         }
+        Ok(self.select_existing(set, &UidSet::new()))
+    }
+
+    /// As [`Self::select`] by sequence numbers, but those that do not exist name nothing: a search may ask for them (RFC 7377 §2).
+    pub(crate) fn select_existing(&self, set: &SequenceSet, saved: &UidSet) -> Selection {
+        if *set == SequenceSet::Saved {
+            return self.select_uids(saved.ranges().iter().copied());
+        }
+        let last = self.len() as u32;
         let mut selection = Selection::default();
-        for (first, end) in set.resolve(last) {
-            let (first, end) = (first.min(last) as usize - 1, end.min(last) as usize);
+        for (first, end) in set.resolve(last).take_while(|(first, _)| *first <= last) {
+            let (first, end) = (first as usize - 1, end.min(last) as usize);
             let (ghosts_before, ghosts_within) = (self.ghosts_before(first), self.ghosts_before(end));
             selection.names_ghosts |= ghosts_within > ghosts_before;
             selection.push(first - ghosts_before..end - ghosts_within);
         }
-        Ok(selection)
+        selection
     }
 
     /// The messages of UID ranges, both ends included, ascending.

@@ -97,6 +97,7 @@ folders! {
     rfc6855: "rfc6855",
     rfc7162: "rfc7162",
     rfc7888: "rfc7888",
+    rfc7377: "rfc7377",
     rfc8474: "rfc8474",
     rfc8514: "rfc8514",
     rfc8970: "rfc8970",

@@ -7,6 +7,7 @@ use mailbox_hints::Wake;
 use service_runtime::metrics;
 use tokio::time::{Instant, sleep_until};
 
+use super::context;
 use crate::error::CmdError;
 use crate::session::{End, Session};
 use crate::state::State;
@@ -105,13 +106,17 @@ async fn next(session: &mut Session, watch: Option<&Watch>, keepalive_at: Instan
 
 async fn catch_up(session: &mut Session) -> Result<(), CmdError> {
     session.renew_grant().await?;
-    session.sync(Expunges::Announce).await
+    session.sync(Expunges::Announce).await?;
+    context::refresh(session).await
 }
 
 /// Brings the news. That storage is away is no reason to end the wait: the re-check, or the next hint, comes back to it.
 async fn push(session: &mut Session, wake: Option<Wake>) -> Result<(), End> {
     let synced = match newer_snapshot(session, wake) {
-        Some(snapshot) => session.take_snapshot(snapshot, Expunges::Announce),
+        Some(snapshot) => match session.take_snapshot(snapshot, Expunges::Announce) {
+            Ok(()) => context::refresh(session).await,
+            failed => failed,
+        },
         None => catch_up(session).await,
     };
     match synced {

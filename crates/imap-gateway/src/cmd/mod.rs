@@ -1,6 +1,7 @@
 //! The commands, a file for each or for a few that belong together.
 
 mod append;
+pub(crate) mod context;
 mod copy;
 mod expunge;
 mod fetch;
@@ -8,6 +9,7 @@ pub(crate) mod idle;
 mod list;
 mod login;
 mod mailbox;
+mod multisearch;
 mod quota;
 mod report;
 mod search;
@@ -55,7 +57,9 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Close => expunge::close(session).await,
         C::Unselect => expunge::unselect(session),
         C::Expunge(set) => expunge::expunge(session, set).await,
+        C::Search(search) if search.mailboxes.is_some() => multisearch::esearch(session, tag, &search).await,
         C::Search(search) => search::search(session, tag, search).await,
+        C::CancelUpdate(tags) => context::cancel_update(session, &tags),
         C::Sort(sort) => sort::sort(session, tag, sort).await,
         C::Thread(thread) => thread::thread(session, thread).await,
         C::Fetch(fetch) => fetch::fetch(session, fetch).await,

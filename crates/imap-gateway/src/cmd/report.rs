@@ -52,6 +52,7 @@ impl Report<'_> {
                 count: returns.count.then_some(found.len() as u32),
                 partial: part.as_ref().map(|(range, listed)| (*range, listed.numbers())),
                 mod_seq: highest_modseq(&told).filter(|_| self.uses_modseq),
+                ..ESearch::default()
             });
         }
         told.iter().map(|message| message.entry.uid).collect()

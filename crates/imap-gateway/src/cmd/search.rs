@@ -10,6 +10,7 @@ use mail_types::{Uid, UidSet};
 
 pub(super) use self::key::Compiled;
 use self::key::{Found, Truth};
+use super::context::{self, Update};
 use super::report::{Report, highest_modseq, number};
 use super::store;
 use crate::error::{CmdError, CmdResult, Done};
@@ -18,7 +19,7 @@ use crate::limits::FETCH_PAGE_MESSAGES;
 use crate::order::Column;
 use crate::server::Gateway;
 use crate::session::Session;
-use crate::view::{Message, View};
+use crate::view::{Message, Selection, View};
 
 pub(crate) async fn search(session: &mut Session, tag: &Tag, search: Search) -> CmdResult {
     let result = run(session, tag, &search).await;
@@ -34,9 +35,10 @@ pub(crate) async fn search(session: &mut Session, tag: &Tag, search: Search) -> 
 
 async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
     let returns = search.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
-    if returns.update || returns.context || returns.relevancy {
+    if returns.relevancy {
         return Err(CmdError::bad("This return option is not offered"));
     }
+    context::check(session, tag, &returns)?;
     let compiled = Compiled::of_selected(session.selected()?, &search.key)?;
     session.enabled.condstore |= compiled.uses_modseq;
     let found = find(&Scope::of_selected(session)?, &compiled).await?;
@@ -58,6 +60,10 @@ async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
         if returns.save {
             session.selected_mut()?.saved = saved;
         }
+    }
+    if returns.update {
+        let update = Update { tag, by: search.by, key: &search.key, criteria: &[] };
+        context::keep(session, &update, &found)?;
     }
     session.catch_up_if_stale(store::expunges_of(search.by)).await?;
     Done::plain()
@@ -98,11 +104,19 @@ impl<'a> Scope<'a> {
 
 /// The messages that satisfy the key, ascending.
 pub(super) async fn find(scope: &Scope<'_>, compiled: &Compiled) -> Result<Vec<Message>, CmdError> {
+    find_among(scope, compiled, &scope.view.select_all()).await
+}
+
+/// Those of a selection that satisfy the key, ascending.
+pub(super) async fn find_among(
+    scope: &Scope<'_>,
+    compiled: &Compiled,
+    selection: &Selection,
+) -> Result<Vec<Message>, CmdError> {
     let view = scope.view;
-    let all = view.select_all();
     // What the view knows decides most messages; storage is asked about the others, once.
     let judged: Vec<(Message, Truth)> = view
-        .messages(&all)
+        .messages(selection)
         .map(|message| (message, compiled.judge(view, &message, None)))
         .filter(|(_, truth)| *truth != Truth::No)
         .collect();

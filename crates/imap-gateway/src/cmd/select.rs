@@ -8,6 +8,7 @@ use mail_types::{FlagBits, ModSeq, Uid, UidSet, UidValidity};
 use tokio::time::Instant;
 
 use super::list;
+use crate::context::Contexts;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
@@ -61,6 +62,7 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
         access,
         keywords_told: 0,
         saved: UidSet::new(),
+        contexts: Contexts::default(),
         subscription,
         checked_at: Instant::now(),
     });

@@ -4,6 +4,7 @@ use imap_wire::{SearchReturn, Sort, SortCriterion, SortKey, Tag};
 use mail_rpc::pb;
 use mail_types::UidSet;
 
+use super::context::{self, Update};
 use super::report::{Report, highest_modseq, number};
 use super::search::{Compiled, Scope, find};
 use super::store;
@@ -26,9 +27,10 @@ pub(crate) async fn sort(session: &mut Session, tag: &Tag, sort: Sort) -> CmdRes
 
 async fn run(session: &mut Session, tag: &Tag, sort: &Sort) -> CmdResult {
     let returns = sort.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
-    if returns.update || returns.context || returns.relevancy {
+    if returns.relevancy {
         return Err(CmdError::bad("This return option is not offered"));
     }
+    context::check(session, tag, &returns)?;
     let compiled = Compiled::of_selected(session.selected()?, &sort.key)?;
     session.enabled.condstore |= compiled.uses_modseq;
     let scope = Scope::of_selected(session)?;
@@ -52,6 +54,10 @@ async fn run(session: &mut Session, tag: &Tag, sort: &Sort) -> CmdResult {
         if returns.save {
             session.selected_mut()?.saved = saved;
         }
+    }
+    if returns.update {
+        let update = Update { tag, by: sort.by, key: &sort.key, criteria: &sort.criteria };
+        context::keep(session, &update, &found)?;
     }
     session.catch_up_if_stale(store::expunges_of(sort.by)).await?;
     Done::plain()

@@ -187,6 +187,8 @@ pub enum CommandBody {
     Sort(Sort),
     /// RFC 5256 §3
     Thread(Thread),
+    /// RFC 5267 §4.3.5: the tags of searches with UPDATE; never empty.
+    CancelUpdate(Vec<String>),
     /// RFC 9051 §6.4.5
     Fetch(Fetch),
     /// RFC 9051 §6.4.6

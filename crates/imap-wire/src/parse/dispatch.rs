@@ -119,6 +119,10 @@ fn seldom(cursor: &mut Cursor<'_>, name: &str, start: usize) -> Parsed<CommandBo
         "COMPARATOR" => account::texts(cursor).map(CommandBody::Comparator),
         "GENURLAUTH" => account::gen_url_auth(cursor),
         "RESETKEY" => account::reset_key(cursor),
+        "CANCELUPDATE" => account::texts(cursor).and_then(|tags| match tags.is_empty() {
+            true => cursor.expected("a tag"),
+            false => Ok(CommandBody::CancelUpdate(tags)),
+        }),
         "URLFETCH" => account::url_fetch(cursor),
         _ => Err(Fail { kind: ParseErrorKind::UnknownCommand, at: start }),
     }

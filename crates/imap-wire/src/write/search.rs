@@ -26,6 +26,12 @@ pub struct ESearch<'a> {
     pub partial: Option<(PartialRange, Numbers<'a>)>,
     /// `MODSEQ` (RFC 7162 §3.1.10)
     pub mod_seq: Option<ModSeq>,
+    /// `RELEVANCY` (RFC 6203 §4): 1 to 100, in the order of the results that are told.
+    pub relevancy: Option<&'a [u8]>,
+    /// `REMOVEFROM` (RFC 5267 §4.3.4): positions, 0 for anywhere, and what is to be removed from there.
+    pub remove_from: &'a [(u32, Numbers<'a>)],
+    /// `ADDTO` (RFC 5267 §4.3.3): positions, 0 for mailbox order, and what is to be inserted there.
+    pub add_to: &'a [(u32, Numbers<'a>)],
 }
 
 /// Results of a search.
@@ -106,7 +112,28 @@ impl Writer<'_> {
         if let Some(mod_seq) = result.mod_seq {
             self.named_number(" MODSEQ ", mod_seq.get());
         }
+        if let Some(scores) = result.relevancy {
+            self.raw(" RELEVANCY (");
+            for (i, score) in scores.iter().enumerate() {
+                self.named_number(if i > 0 { " " } else { "" }, u64::from(*score));
+            }
+            self.raw(")");
+        }
+        self.updates(" REMOVEFROM (", result.remove_from);
+        self.updates(" ADDTO (", result.add_to);
         self.line_end();
+    }
+    fn updates(&mut self, head: &str, updates: &[(u32, Numbers<'_>)]) {
+        if updates.is_empty() {
+            return;
+        }
+        self.raw(head);
+        for (i, (position, numbers)) in updates.iter().enumerate() {
+            self.named_number(if i > 0 { " " } else { "" }, u64::from(*position));
+            self.raw(" ");
+            self.numbers(*numbers);
+        }
+        self.raw(")");
     }
     fn correlators(&mut self, result: &ESearch<'_>) {
         if result.tag.is_none() && result.mailbox.is_none() {

@@ -5,7 +5,7 @@ use imap_wire::*;
 use mail_types::{ModSeq, SpecialUse, UidValidity};
 
 use crate::commands::{key, name, set};
-use crate::driver::{body, refusal};
+use crate::driver::{body, refusal, try_command};
 
 /// The piece `line CRLF` of an APPEND command after a message.
 pub(crate) fn piece(line: &str) -> Frame {
@@ -402,5 +402,7 @@ fn quota_rights_annotations_and_urls() {
         body("RESETKEY INBOX internal"),
         CommandBody::ResetKey { mailbox: Some(name("INBOX")), mechanisms: vec!["INTERNAL".into()] }
     );
+    assert_eq!(body("CANCELUPDATE \"B01\" B02"), CommandBody::CancelUpdate(vec!["B01".into(), "B02".into()]));
+    assert!(try_command("a CANCELUPDATE\r\n").is_err());
     assert_eq!(body("URLFETCH a \"b\""), CommandBody::UrlFetch(vec!["a".into(), "b".into()]));
 }

@@ -260,6 +260,17 @@ fn searches() {
         written(|w| w.esearch(&window)),
         "* ESEARCH (TAG \"A282\" MAILBOX \"a b\" UIDVALIDITY 1) UID PARTIAL (-1:-100 NIL)\r\n"
     );
+    // RFC 5267 §4.3, RFC 6203 §4
+    let (gone, new) =
+        ([(0, Numbers::Set(&set))], [(1, Numbers::Ordered(&[9, 3])), (7, Numbers::Ordered(&[5]))]);
+    let update = ESearch { tag: Some(&tag), remove_from: &gone, add_to: &new, ..ESearch::default() };
+    assert_eq!(
+        written(|w| w.esearch(&update)),
+        "* ESEARCH (TAG \"A282\") REMOVEFROM (0 2,10:11) ADDTO (1 9,3 7 5)\r\n"
+    );
+    let scored =
+        ESearch { all: Some(Numbers::Ordered(&[5, 3])), relevancy: Some(&[100, 7]), ..ESearch::default() };
+    assert_eq!(written(|w| w.esearch(&scored)), "* ESEARCH ALL 5,3 RELEVANCY (100 7)\r\n");
     let sorted =
         ESearch { all: Some(Numbers::Ordered(&[23764, 23763, 7, 8, 9, u32::MAX, 0])), ..ESearch::default() };
     assert_eq!(written(|w| w.esearch(&sorted)), "* ESEARCH ALL 23764,23763,7:9,4294967295,0\r\n");

@@ -1,6 +1,6 @@
 //! A search key made ready: what the view knows is decided here, the rest becomes conditions for storage.
 
-use imap_wire::{Date, Numbering, SearchKey, SequenceSet};
+use imap_wire::{Date, Numbering, SearchKey};
 use mail_rpc::pb::{self, condition::Is, text_match::Field};
 use mail_types::{FlagBits, ModSeq, Uid, UidSet};
 
@@ -64,9 +64,14 @@ impl Compiled {
     /// Depth is bounded by the parser.
     ///
     /// # Errors
-    /// BAD for sequence numbers that do not exist, and for keys that are not offered.
+    /// BAD for keys that are not offered.
     pub(in crate::cmd) fn of_selected(selected: &Selected, key: &SearchKey) -> Result<Self, CmdError> {
         Self::new(key, &Context { view: &selected.view, saved: &selected.saved })
+    }
+
+    /// In a mailbox that is not selected, where no result was saved.
+    pub(in crate::cmd) fn elsewhere(view: &View, key: &SearchKey) -> Result<Self, CmdError> {
+        Self::new(key, &Context { view, saved: &UidSet::new() })
     }
 
     fn new(key: &SearchKey, context: &Context<'_>) -> Result<Self, CmdError> {
@@ -108,8 +113,13 @@ impl Compiled {
             K::Recent => Node::Recent,
             K::New => Node::And(vec![Node::Recent, Node::Flags(FlagBits::SEEN, false)]),
             K::Old => Node::Not(Box::new(Node::Recent)),
-            K::Sequence(set) => uids(context, Numbering::Sequence, set)?,
-            K::Uid(set) => uids(context, Numbering::Uid, set)?,
+            K::Sequence(set) => {
+                Node::Uids(context.view.uids(&context.view.select_existing(set, context.saved)))
+            }
+            K::Uid(set) => {
+                let selection = context.view.select(Numbering::Uid, set, context.saved)?;
+                Node::Uids(context.view.uids(&selection))
+            }
             K::ModSeq { at_least, .. } => {
                 self.uses_modseq = true;
                 Node::ModSeq(*at_least)
@@ -133,11 +143,6 @@ impl Compiled {
         self.conditions.push(pb::Condition { is: Some(is) });
         Node::Condition(self.conditions.len() - 1)
     }
-}
-
-fn uids(context: &Context<'_>, by: Numbering, set: &SequenceSet) -> Result<Node, CmdError> {
-    let selection = context.view.select(by, set, context.saved)?;
-    Ok(Node::Uids(context.view.uids(&selection)))
 }
 
 fn condition(key: &SearchKey) -> Option<Is> {
