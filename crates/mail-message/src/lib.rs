@@ -26,13 +26,13 @@ mod transfer;
 
 pub use header::{Keep, header_fields};
 pub use index::{MediaType, Part, PartIndex, PartIndexError, PartKind, SectionPart, section_range};
-pub use nstring::to_seven_bit;
 pub use keys::{SortKeys, sort_keys};
+pub use nstring::to_seven_bit;
 use structure::Form;
 pub use transfer::{Encoding, TransferError, decode_transfer};
 
 /// Version of the derived data. It is stored beside it, so that data of another version can be rebuilt.
-pub const DERIVED_VERSION: u32 = 2;
+pub const DERIVED_VERSION: u32 = 3;
 
 /// What storage keeps of a message beside its octets.
 #[derive(Debug, Clone, PartialEq, Eq)]
