@@ -123,7 +123,7 @@ impl Selected {
     pub(crate) fn is_news(&self, wake: &Wake) -> bool {
         match wake {
             Wake::Resync => true,
-            Wake::Mailbox { mailbox, modseq } => {
+            Wake::Mailbox { mailbox, modseq, .. } => {
                 *mailbox == self.mailbox() && *modseq > self.view.snapshot().meta().modseq
             }
         }

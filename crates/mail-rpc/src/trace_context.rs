@@ -1,6 +1,7 @@
 //! One trace follows a mail through the services: W3C trace context in the metadata of each call.
 
 use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::trace::TraceContextExt;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 struct Headers<'a>(&'a mut http::HeaderMap);
@@ -41,4 +42,20 @@ pub fn adopt_trace_context(span: &tracing::Span, metadata: &tonic::metadata::Met
         // Fails only for a span that was never recorded, which needs no parent.
         let _ = span.set_parent(parent);
     }
+}
+
+/// The current span as W3C `traceparent`, for what travels another way than by a call. `None` where nothing is recorded.
+pub fn current_traceparent() -> Option<String> {
+    let context = tracing::Span::current().context();
+    let span = context.span().span_context().clone();
+    let recorded = span.is_valid() && span.is_sampled();
+    recorded.then(|| format!("00-{:032x}-{:016x}-01", span.trace_id(), span.span_id()))
+}
+
+/// Makes `span` a child of the span that this `traceparent` names.
+pub fn adopt_traceparent(span: &tracing::Span, traceparent: &str) {
+    let carrier = std::collections::HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&carrier));
+    // Fails only for a span that was never recorded, which needs no parent.
+    let _ = span.set_parent(parent);
 }

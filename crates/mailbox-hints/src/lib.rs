@@ -11,6 +11,7 @@ mod link;
 mod outbox;
 mod payload;
 mod registry;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use mail_types::{AccountId, MailboxId, ModSeq};
 
 use link::Link;
 use registry::{Registry, Slot};
+pub use trace::{NotATraceParent, TraceParent};
 
 /// Longest wait for Redis to confirm a subscription. Beyond it the subscriber starts without, and is told
 /// [`Wake::Resync`] when the confirmation comes.
@@ -33,6 +35,8 @@ pub struct Hint {
     pub mailbox: MailboxId,
     /// The highest mod-sequence that is visible now.
     pub modseq: ModSeq,
+    /// The trace of the commit, when there is one; the push continues it.
+    pub trace: Option<TraceParent>,
 }
 
 /// Why a subscriber was woken.
@@ -44,6 +48,8 @@ pub enum Wake {
         mailbox: MailboxId,
         /// The latest that was heard of.
         modseq: ModSeq,
+        /// The trace of the latest commit that had one.
+        trace: Option<TraceParent>,
     },
     /// Hints may have been missed: look at everything.
     Resync,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mail_types::{AccountId, MailboxId, ModSeq};
 use tokio::sync::Notify;
 
-use crate::Hint;
 use crate::registry::lock;
+use crate::{Hint, TraceParent};
 
 /// Mailboxes with hints that wait to be published: a few megabytes. Beyond it hints are dropped, and when Redis is back
 /// everybody is told to look at everything.
@@ -23,7 +23,7 @@ pub(crate) struct Outbox {
 
 #[derive(Default)]
 struct Waiting {
-    latest: HashMap<(AccountId, MailboxId), ModSeq>,
+    latest: HashMap<(AccountId, MailboxId), (ModSeq, Option<TraceParent>)>,
     overflowed: bool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Batch<'a> {
 
 impl Outbox {
     pub(crate) fn add(&self, hint: Hint) {
-        self.insert(&mut lock(&self.waiting), (hint.account, hint.mailbox), hint.modseq);
+        self.insert(&mut lock(&self.waiting), hint);
         self.wake.notify_one();
     }
 
@@ -54,11 +54,15 @@ impl Outbox {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    fn insert(&self, waiting: &mut Waiting, mailbox: (AccountId, MailboxId), modseq: ModSeq) {
-        if let Some(latest) = waiting.latest.get_mut(&mailbox) {
+    fn insert(&self, waiting: &mut Waiting, Hint { account, mailbox, modseq, trace }: Hint) {
+        let mailbox = (account, mailbox);
+        if let Some((latest, newest)) = waiting.latest.get_mut(&mailbox) {
+            if modseq >= *latest {
+                *newest = trace.or(*newest);
+            }
             *latest = modseq.max(*latest);
         } else if waiting.latest.len() < WAITING_MAX {
-            waiting.latest.insert(mailbox, modseq);
+            waiting.latest.insert(mailbox, (modseq, trace));
         } else {
             waiting.overflowed = true;
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +72,6 @@ impl Outbox {
 
 impl Batch<'_> {
     pub(crate) fn hints(&self) -> Vec<Hint> {
-        let hint = |(&(account, mailbox), &modseq)| Hint { account, mailbox, modseq };
         self.waiting.latest.iter().map(hint).collect()
     }
 
@@ -88,10 +91,16 @@ impl Drop for Batch<'_> {
         let unsent = std::mem::take(&mut self.waiting);
         let mut waiting = lock(&self.outbox.waiting);
         waiting.overflowed |= unsent.overflowed;
-        for (mailbox, modseq) in unsent.latest {
-            self.outbox.insert(&mut waiting, mailbox, modseq);
+        for unsent in unsent.latest.iter().map(hint) {
+            self.outbox.insert(&mut waiting, unsent);
         }
     }
+}
+
+type Latest<'a> = (&'a (AccountId, MailboxId), &'a (ModSeq, Option<TraceParent>));
+
+fn hint((&(account, mailbox), &(modseq, trace)): Latest<'_>) -> Hint {
+    Hint { account, mailbox, modseq, trace }
 }
 
 #[cfg(test)]
@@ -99,7 +108,25 @@ mod tests {
     use super::*;
 
     fn hint(mailbox: u64, modseq: u64) -> Hint {
-        Hint { account: AccountId::new(1), mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq) }
+        Hint {
+            account: AccountId::new(1),
+            mailbox: MailboxId::new(mailbox),
+            modseq: ModSeq::new(modseq),
+            trace: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_latest_trace_stays() {
+        let trace = |n: u8| format!("00-{n:032x}-{n:016x}-01").parse().ok();
+        let outbox = Outbox::default();
+        outbox.add(Hint { trace: trace(1), ..hint(1, 5) });
+        outbox.add(Hint { trace: trace(2), ..hint(1, 7) });
+        outbox.add(Hint { trace: trace(3), ..hint(1, 6) });
+        outbox.add(hint(1, 8));
+        drop(outbox.next().await);
+        let batch = outbox.next().await;
+        assert_eq!(batch.hints(), [Hint { trace: trace(2), ..hint(1, 8) }]);
     }
 
     #[tokio::test]

@@ -7,12 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mail_types::{AccountId, MailboxId, ModSeq};
 use tokio::sync::Notify;
 
-use crate::{Hint, Wake};
+use crate::{Hint, TraceParent, Wake};
 
 /// Shards of the map: publishers and subscribers of different accounts seldom meet at a lock.
 const SHARDS: usize = 16;
 /// Mailboxes with news that one slow subscriber may have waiting; beyond it they become one Resync.
 const PENDING_MAX: usize = 64;
+
+/// The latest of one mailbox.
+struct News {
+    mailbox: MailboxId,
+    modseq: ModSeq,
+    trace: Option<TraceParent>,
+}
 
 /// What waits for one subscriber.
 #[derive(Default)]
@@ -23,7 +30,7 @@ pub(crate) struct Slot {
 
 #[derive(Default)]
 struct Pending {
-    mailboxes: Vec<(MailboxId, ModSeq)>,
+    mailboxes: Vec<News>,
     resync: bool,
     /// Every hint from now on reaches this slot, from other processes too.
     effective: bool,
@@ -64,19 +71,26 @@ impl Slot {
         if pending.mailboxes.is_empty() {
             return None;
         }
-        let (mailbox, modseq) = pending.mailboxes.remove(0);
-        Some(Wake::Mailbox { mailbox, modseq })
+        let News { mailbox, modseq, trace } = pending.mailboxes.remove(0);
+        if pending.mailboxes.is_empty() {
+            // An idle session has no room for news.
+            pending.mailboxes = Vec::new();
+        }
+        Some(Wake::Mailbox { mailbox, modseq, trace })
     }
 
-    fn push(&self, mailbox: MailboxId, modseq: ModSeq) {
+    fn push(&self, Hint { mailbox, modseq, trace, .. }: Hint) {
         let mut pending = lock(&self.pending);
         if pending.resync {
             return;
         }
-        if let Some((_, latest)) = pending.mailboxes.iter_mut().find(|(known, _)| *known == mailbox) {
-            *latest = modseq.max(*latest);
+        if let Some(news) = pending.mailboxes.iter_mut().find(|news| news.mailbox == mailbox) {
+            if modseq >= news.modseq {
+                news.trace = trace.or(news.trace);
+            }
+            news.modseq = modseq.max(news.modseq);
         } else if pending.mailboxes.len() < PENDING_MAX {
-            pending.mailboxes.push((mailbox, modseq));
+            pending.mailboxes.push(News { mailbox, modseq, trace });
         } else {
             pending.resync = true;
         }
@@ -176,7 +190,7 @@ impl Registry {
     pub(crate) fn wake(&self, hint: Hint) {
         if let Some(subscribers) = self.shard(hint.account).get(&hint.account) {
             for slot in &subscribers.slots {
-                slot.push(hint.mailbox, hint.modseq);
+                slot.push(hint);
             }
         }
     }

@@ -12,11 +12,16 @@ fn account(id: u64) -> AccountId {
 }
 
 fn hint(account: u64, mailbox: u64, modseq: u64) -> Hint {
-    Hint { account: AccountId::new(account), mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq) }
+    Hint {
+        account: AccountId::new(account),
+        mailbox: MailboxId::new(mailbox),
+        modseq: ModSeq::new(modseq),
+        trace: None,
+    }
 }
 
 fn wake(mailbox: u64, modseq: u64) -> Wake {
-    Wake::Mailbox { mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq) }
+    Wake::Mailbox { mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq), trace: None }
 }
 
 async fn silent(subscription: &mut Subscription) -> bool {

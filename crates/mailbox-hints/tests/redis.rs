@@ -25,11 +25,11 @@ fn account() -> AccountId {
 }
 
 fn hint(account: AccountId, mailbox: u64, modseq: u64) -> Hint {
-    Hint { account, mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq) }
+    Hint { account, mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq), trace: None }
 }
 
 fn wake(mailbox: u64, modseq: u64) -> Wake {
-    Wake::Mailbox { mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq) }
+    Wake::Mailbox { mailbox: MailboxId::new(mailbox), modseq: ModSeq::new(modseq), trace: None }
 }
 
 async fn connected(url: &str) -> Hints {

@@ -9,6 +9,7 @@ use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -54,16 +55,31 @@ pub fn init(service_name: &'static str, config: &Config) -> anyhow::Result<Guard
         lines.json().flatten_event(true).boxed()
     };
     let provider = tracer_provider(service_name, &config.otlp.endpoint)?;
-    let spans = provider
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service_name)));
+    let spans = provider.as_ref().map(|provider| {
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer(service_name));
+        layer.with_filter(recorded())
+    });
     tracing_subscriber::registry()
-        .with(filter)
-        .with(lines)
         .with(spans)
+        .with(lines.with_filter(filter))
         .try_init()
         .context("logs were already set up")?;
     Ok(Guard { provider })
+}
+
+/// What traces are made of, however quiet the log is: our own spans, and not those of the libraries below.
+fn recorded() -> Targets {
+    let ours = [
+        "imap_gateway",
+        "pop3_gateway",
+        "delivery_gateway",
+        "mailbox_storage",
+        "auth",
+        "mail_rpc",
+        "todoku",
+        "service_runtime",
+    ];
+    Targets::new().with_targets(ours.map(|name| (name, LevelFilter::DEBUG)))
 }
 
 fn tracer_provider(service_name: &'static str, endpoint: &str) -> anyhow::Result<Option<SdkTracerProvider>> {

@@ -14,7 +14,7 @@ async fn spans_are_exported_when_the_guard_is_dropped() {
     let mut config = Config::default();
     config.otlp.endpoint = format!("http://{}", collector.local_addr().unwrap());
     let guard = telemetry::init("test", &config).unwrap();
-    tracing::info_span!("work", mailbox = "INBOX").in_scope(|| tracing::info!("Done"));
+    tracing::info_span!(target: "todoku", "work", mailbox = "INBOX").in_scope(|| tracing::info!("Done"));
     let dropping = tokio::task::spawn_blocking(move || drop(guard));
     let (mut stream, _) =
         tokio::time::timeout(Duration::from_secs(10), collector.accept()).await.expect("an export").unwrap();

@@ -6,6 +6,7 @@ use imap_wire::{Code, LineStep, Status, Tag};
 use mailbox_hints::Wake;
 use service_runtime::metrics;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument;
 
 use super::context;
 use crate::error::CmdError;
@@ -67,7 +68,7 @@ pub(crate) async fn idle(session: &mut Session, tag: &Tag) -> Result<(), End> {
             Event::Hint(wake) => {
                 let woken_at = Instant::now();
                 if session.selected().is_ok_and(|selected| selected.is_news(&wake)) {
-                    Box::pin(push(session, Some(wake))).await?;
+                    Box::pin(deliver(session, wake).instrument(push_span(wake))).await?;
                     metrics().push(woken_at.elapsed());
                     tell(watch.as_ref(), session);
                 }
@@ -108,6 +109,22 @@ async fn catch_up(session: &mut Session) -> Result<(), CmdError> {
     session.renew_grant().await?;
     session.sync(Expunges::Announce).await?;
     context::refresh(session).await
+}
+
+/// The news of a hint, up to the client's socket.
+async fn deliver(session: &mut Session, wake: Wake) -> Result<(), End> {
+    push(session, Some(wake)).await?;
+    session.connection.flush().await?;
+    Ok(())
+}
+
+/// Continues the trace of the commit that the hint is about. A child, not a link: viewers of traces show both on one line of time.
+fn push_span(wake: Wake) -> tracing::Span {
+    let span = tracing::debug_span!("push");
+    if let Wake::Mailbox { trace: Some(trace), .. } = wake {
+        mail_rpc::adopt_traceparent(&span, &trace.to_string());
+    }
+    span
 }
 
 /// Brings the news. That storage is away is no reason to end the wait: the re-check, or the next hint, comes back to it.

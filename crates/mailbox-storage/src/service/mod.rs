@@ -14,7 +14,7 @@ mod sort_keys;
 mod sync;
 
 use mail_rpc::pb::{self, mailbox_server::Mailbox};
-use mail_rpc::{GrantError, Refusal, Right, adopt_trace_context};
+use mail_rpc::{GrantError, Refusal, Right, adopt_trace_context, current_traceparent};
 use mail_types::{AccountId, MailboxId, ModSeq};
 use mailbox_hints::Hint;
 use tokio_stream::wrappers::ReceiverStream;
@@ -139,7 +139,9 @@ fn demand(inner: &Inner, grant: &[u8], right: Right) -> Result<AccountId, Status
 
 /// Tells who waits that a mailbox has reached a mod-sequence. After the commit only.
 fn publish(inner: &Inner, account: AccountId, mailbox: MailboxId, modseq: i64) {
-    inner.config.hints.publish([Hint { account, mailbox, modseq: ModSeq::new(modseq.unsigned_abs()) }]);
+    let modseq = ModSeq::new(modseq.unsigned_abs());
+    let trace = current_traceparent().and_then(|text| text.parse().ok());
+    inner.config.hints.publish([Hint { account, mailbox, modseq, trace }]);
 }
 
 /// There is no store for this account: it was never provisioned, or it was purged.

@@ -147,7 +147,7 @@ async fn hints_follow_commits(store: &Store) {
     store.append("INBOX", FlagBits::NONE, &message("a")).await;
     let mailbox = MailboxId::new(inbox.mailbox_id);
     let modseq = ModSeq::new(inbox.highest_modseq + 1);
-    assert_eq!(subscription.changed().await, Wake::Mailbox { mailbox, modseq });
+    assert_eq!(subscription.changed().await, Wake::Mailbox { mailbox, modseq, trace: None });
 }
 
 async fn a_second_instance_sees_the_same(store: &Store) {
