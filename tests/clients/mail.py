@@ -27,7 +27,7 @@ MIXED = (
 MAILS = [
     mail("=?ISO-2022-JP?B?GyRCMnE1RBsoQg==?= meeting", "会議の資料", charset="iso-2022-jp", extra="Message-ID: <a1@example.org>\r\n"),
     MIXED,
-    mail("=?Shift_JIS?B?k8+CrYLM?=", "届くのはいつですか", charset="shift_jis", day=3),
+    mail("=?Shift_JIS?B?k82CrYLM?=", "届くのはいつですか", charset="shift_jis", day=3),
     *(mail(f"Note {n}", f"number {n}", sender=f"bot{n}@example.org", day=4 + n % 9) for n in range(30)),
 ]
 with smtplib.LMTP("127.0.0.1", PORT) as server:
