@@ -52,13 +52,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mails: Vec<Mail> =
         corpus::mails().into_iter().filter(|mail| mail.name.contains(&args.mail)).collect();
 
-    let (user, password) = dovecot.account(0);
-    let mut theirs = Client::login(dovecot.imap(), &user, &password).context("Dovecot")?;
-    let (user, password) = todoku.account(0);
-    let mut ours = Client::login(todoku.imap(), &user, &password).context("Todoku")?;
-    for client in [&mut theirs, &mut ours] {
-        client.fill(&mails)?;
-    }
+    let connect = |name, address, (user, password): (String, String)| -> Result<Client> {
+        let login = || Client::login(address, &user, &password).context(name);
+        login()?.fill(&mails).context(name)?;
+        let mut client = login()?;
+        client.select()?;
+        Ok(client)
+    };
+    let mut theirs = connect("Dovecot", dovecot.imap(), dovecot.account(0))?;
+    let mut ours = connect("Todoku", todoku.imap(), todoku.account(0))?;
     let mut differences = Vec::new();
     let mut asked = 0;
     for (number, mail) in mails.iter().enumerate() {

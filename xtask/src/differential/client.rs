@@ -31,8 +31,10 @@ impl Client {
         Ok(client)
     }
 
-    /// Puts the mails into a new mailbox and selects it.
-    pub(super) fn fill(&mut self, mails: &[Mail]) -> Result<()> {
+    /// Puts the mails into a new mailbox.
+    pub(super) fn fill(mut self, mails: &[Mail]) -> Result<()> {
+        // RFC 6855 §4: 8-bit header fields are taken only from who has enabled this. A server without it minds less.
+        self.exchange("ENABLE UTF8=ACCEPT")?;
         self.must(&format!("CREATE {MAILBOX}"))?;
         for mail in mails {
             let date = &mail.received;
@@ -51,8 +53,11 @@ impl Client {
                 }
             }
         }
-        self.must(&format!("SELECT {MAILBOX}"))?;
         Ok(())
+    }
+
+    pub(super) fn select(&mut self) -> Result<()> {
+        self.must(&format!("SELECT {MAILBOX}"))
     }
 
     /// The value of one FETCH item; none if the server refused the item.

@@ -106,6 +106,73 @@ pub(super) const KNOWN: &[Known] = &[
         "SEARCH OR SUBJECT meeting BODY hello",
         "the multipart without a boundary, and the broken base64: both are shown, so both are found",
     ),
+    known("*", "SORT (CC)", "RFC 9051 §7.5.2: a field without an address is NIL; no address is invented"),
+    known(
+        "*",
+        "SORT (REVERSE CC)",
+        "RFC 9051 §7.5.2: a field without an address is NIL; no address is invented",
+    ),
+    known("*", "SORT (TO)", "RFC 9051 §7.5.2: a field without an address is NIL; no address is invented"),
+    known(
+        "*",
+        "SORT (REVERSE TO)",
+        "RFC 9051 §7.5.2: a field without an address is NIL; no address is invented",
+    ),
+    known(
+        "*",
+        "SORT (DISPLAYTO)",
+        "RFC 9051 §7.5.2: a field without an address is NIL; no address is invented",
+    ),
+    known(
+        "*",
+        "SORT (REVERSE DISPLAYTO)",
+        "RFC 9051 §7.5.2: a field without an address is NIL; no address is invented",
+    ),
+    known(
+        "*",
+        "SORT (SIZE)",
+        "RFC 9051 §2.3: a message's octets are what was appended; they are not rewritten",
+    ),
+    known(
+        "*",
+        "SORT (REVERSE SIZE)",
+        "RFC 9051 §2.3: a message's octets are what was appended; they are not rewritten",
+    ),
+    known(
+        "*",
+        "SORT (DATE",
+        "RFC 5322 §4.3: only a zone whose meaning is not known counts as -0000, and JST is known",
+    ),
+    known(
+        "*",
+        "SORT (REVERSE DATE)",
+        "RFC 5322 §4.3: only a zone whose meaning is not known counts as -0000, and JST is known",
+    ),
+    known(
+        "*",
+        "THREAD REFERENCES UTF-8 ALL",
+        "RFC 5322 §4.3: only a zone whose meaning is not known counts as -0000, and JST is known",
+    ),
+    known(
+        "*",
+        "THREAD ORDEREDSUBJECT UTF-8 ALL",
+        "RFC 5322 §4.3: only a zone whose meaning is not known counts as -0000, and JST is known",
+    ),
+    known(
+        "*",
+        "SORT (DISPLAYFROM)",
+        "RFC 5957 §3: names are compared as decoded; raw octets without a charset are decoded too",
+    ),
+    known(
+        "*",
+        "SORT (REVERSE DISPLAYFROM)",
+        "RFC 5957 §3: names are compared as decoded; raw octets without a charset are decoded too",
+    ),
+    known(
+        "*",
+        "THREAD REFS",
+        "draft-ietf-morg-inthread: REFS orders threads by their newest arrival, Dovecot by their first message",
+    ),
 ];
 
 /// Why a difference is none of our faults, if it is known.
