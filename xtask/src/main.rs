@@ -14,6 +14,7 @@ mod differential;
 mod packages;
 mod process;
 mod services;
+mod soak;
 mod test;
 mod tidy;
 
@@ -38,6 +39,9 @@ enum Task {
     Conformance(conformance::Args),
     /// Compare what Todoku and a Dovecot say of the same mails
     Differential(differential::Args),
+    /// Random commands of many sessions against a model, for as long as wanted
+    #[command(disable_help_flag = true)]
+    Soak(soak::Args),
     /// Run docker-compose.yml on this machine's Docker engine, with stand-ins of the public images
     ComposeTest(compose_test::Args),
     /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(args),
         Task::Conformance(args) => conformance::run(&args),
         Task::Differential(args) => differential::run(&args),
+        Task::Soak(args) => soak::run(&args),
         Task::ComposeTest(args) => compose_test::run(args),
         Task::Services(args) => services::run(args),
     };

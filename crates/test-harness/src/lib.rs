@@ -3,3 +3,5 @@
 pub mod script;
 #[cfg(feature = "system")]
 pub mod system;
+#[cfg(feature = "system")]
+pub mod truth;

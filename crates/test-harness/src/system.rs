@@ -87,6 +87,14 @@ impl System {
     /// # Errors
     /// When something does not start.
     pub async fn cluster() -> Result<Option<Self>> {
+        Self::cluster_of(2).await
+    }
+
+    /// The same with `gateways` IMAP gateways.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn cluster_of(gateways: usize) -> Result<Option<Self>> {
         let (Ok(postgres), Ok(redis)) = (std::env::var(POSTGRES_VARIABLE), std::env::var(REDIS_VARIABLE))
         else {
             return Ok(None);
@@ -107,12 +115,14 @@ impl System {
         let auth = start_cluster_service(Service::Auth, &config, &shutdown).await?;
         config.services.storage = format!("http://{}", listens(storage.storage)?);
         config.services.auth = format!("http://{}", listens(auth.auth)?);
-        let imap = start_cluster_service(Service::Imap, &config, &shutdown).await?;
-        let imap2 = start_cluster_service(Service::Imap, &config, &shutdown).await?;
+        let mut imap = Vec::new();
+        for _ in 0..gateways {
+            imap.push(start_cluster_service(Service::Imap, &config, &shutdown).await?);
+        }
         let pop3 = start_cluster_service(Service::Pop3, &config, &shutdown).await?;
         let delivery = start_cluster_service(Service::Delivery, &config, &shutdown).await?;
         let subject = Subject {
-            imap: vec![listens(imap.imap)?, listens(imap2.imap)?],
+            imap: imap.iter().map(|gateway| listens(gateway.imap)).collect::<Result<_>>()?,
             pop3: listens(pop3.pop3)?,
             lmtp: listens(delivery.lmtp)?,
             smtp: delivery.smtp,
@@ -120,7 +130,7 @@ impl System {
         };
         Ok(Some(Self {
             subject,
-            imaps: listens(imap.imaps)?,
+            imaps: listens(imap.first().context("no gateway")?.imaps)?,
             pop3s: listens(pop3.pop3s)?,
             certificate: certificate(data.path()),
             config,

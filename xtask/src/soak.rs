@@ -1,0 +1,31 @@
+//! `cargo xtask soak`: the model-based tester, for as long as wanted.
+//!
+//! The tester holds the whole system, which only tests may depend on; so cargo is asked to run it.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+
+use crate::process::{self, Stop};
+use crate::services::Services;
+
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    /// --seconds N, --seed S, --sessions K, --gateways G, --shape sqlite|cluster, --serial, --mutation NAME, --mutations; --help tells more
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    rest: Vec<OsString>,
+}
+
+/// `cargo xtask soak`
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let stop = Stop::listen()?;
+    let sqlite_only = args.rest.windows(2).any(|pair| pair[0] == "--shape" && pair[1] == "sqlite");
+    let asks_only = args.rest.iter().any(|word| word == "--help");
+    let services = if sqlite_only || asks_only { None } else { Some(Services::start(&stop)?) };
+    let mut cargo = process::cargo();
+    cargo.args(["run", "--quiet", "--package", "soak", "--"]).args(&args.rest);
+    cargo.envs(services.iter().flat_map(Services::variables));
+    Ok(process::exit_code(process::run(&mut cargo, &stop)?))
+}
