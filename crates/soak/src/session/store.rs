@@ -155,7 +155,11 @@ impl Session {
         let mut ledger = self.site.shared.lock();
         ledger.count("INV-34", stored.len() + modified.len());
         for uid in stored {
-            let is_told = outcome.fetches().any(|fetch| fetch.uid == Some(*uid)) || view.find(*uid).is_some();
+            // What is gone is neither stored to nor MODIFIED, and this session may not have been told.
+            let number = view.find(*uid).map(|index| index as u32 + 1);
+            let is_told = outcome
+                .fetches()
+                .any(|fetch| fetch.uid == Some(*uid) || fetch.uid.is_none() && Some(fetch.number) == number);
             if ledger.mailbox(view.validity).may_be_gone(*uid) && !is_told {
                 continue;
             }
