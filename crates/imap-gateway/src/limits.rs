@@ -23,6 +23,8 @@ pub(crate) const CONTEXTS_MAX: usize = 16;
 pub(crate) const CONTEXT_RESULTS_MAX: usize = 250_000;
 /// Mailboxes that one ESEARCH looks into (RFC 7377 §2.4); more are refused.
 pub(crate) const SEARCHED_MAILBOXES_MAX: usize = 1000;
+/// Messages that one call looks into for FUZZY: every text is read, and a call has a deadline.
+pub(crate) const FUZZY_MESSAGES: usize = 5000;
 /// Messages whose sort keys are asked for in one call: a few megabytes.
 pub(crate) const SORT_KEYS_MESSAGES: usize = 50_000;
 /// Largest message that is kept whole in memory and in the cache, in octets: nearly all mail without attachments.

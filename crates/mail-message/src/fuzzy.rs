@@ -86,7 +86,9 @@ impl Needle {
     fn body_weight(&self, body: &str) -> u32 {
         let more = match self.exact.is_empty() {
             true => 0,
-            false => memmem::find_iter(body.as_bytes(), self.exact.as_bytes()).take(5).count().saturating_sub(1),
+            false => {
+                memmem::find_iter(body.as_bytes(), self.exact.as_bytes()).take(5).count().saturating_sub(1)
+            }
         };
         IN_BODY + BODY_STEP * more as u32
     }
@@ -188,7 +190,9 @@ mod tests {
     #[test]
     fn all_that_search_finds_is_found() {
         let needles = ["", "imap", "SOUND, the", "text/plain", "ラーメン", "müsic", "joe@", "a\u{1c}"];
-        for field in [Field::Header("Subject"), Field::Header("From"), Field::AnyHeader, Field::Body, Field::Text] {
+        for field in
+            [Field::Header("Subject"), Field::Header("From"), Field::AnyHeader, Field::Body, Field::Text]
+        {
             for needle in needles {
                 if matches(TEXT, &field, &fold(needle)) {
                     assert!(score(field, needle) > 0, "{field:?} {needle}");

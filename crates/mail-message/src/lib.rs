@@ -10,6 +10,7 @@ mod content_type;
 mod date;
 mod encoded_word;
 mod envelope;
+pub mod fuzzy;
 mod header;
 mod html;
 mod index;

@@ -123,6 +123,8 @@ impl MailboxClient {
         read check_room(pb::CheckRoomRequest) -> pb::CheckRoomReply);
     unary!(/// What messages are sorted and threaded by.
         read sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply);
+    unary!(/// Texts that are there more or less.
+        read fuzzy_search(pb::FuzzySearchRequest) -> pb::FuzzySearchReply);
 
     /// Attributes and derived data, in pages.
     ///

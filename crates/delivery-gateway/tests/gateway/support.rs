@@ -178,6 +178,7 @@ impl mailbox_server::Mailbox for Fake {
         content(pb::ContentRequest) -> Self::ContentStream;
         search(pb::SearchRequest) -> pb::SearchReply;
         sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply;
+        fuzzy_search(pb::FuzzySearchRequest) -> pb::FuzzySearchReply;
         open_maildrop(pb::OpenMaildropRequest) -> pb::Maildrop;
         store_flags(pb::StoreFlagsRequest) -> pb::StoreFlagsReply;
         copy(pb::CopyRequest) -> pb::CopyReply;

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use imap_wire::{
-    Code, Numbering, SearchKey, SearchReturn, SeqBound, SequenceSet, SortCriterion, Status, Tag,
+    Code, Numbering, SearchKey, SearchReturn, SeqBound, SequenceSet, SortCriterion, SortKey, Status, Tag,
 };
 use mail_types::{Uid, UidSet};
 
-use super::search::{Compiled, Scope, find_among};
+use super::search::{Compiled, Hits, Scope, find_among};
 use super::sort::sorted;
 use crate::context::Context;
 use crate::error::{CmdError, CmdResult, Done};
@@ -110,7 +110,7 @@ async fn refresh_one(session: &mut Session, context: &mut Context, touched: &Uid
     let compiled = Compiled::of_selected(session.selected()?, &context.key)?;
     let scope = Scope::of_selected(session)?;
     let selection = scope.view.select_uids(touched.ranges().iter().copied());
-    let matching = find_among(&scope, &compiled, &selection).await?;
+    let matching = find_among(&scope, &compiled, &selection).await?.messages;
     let matching: HashSet<u32> = matching.iter().map(|message| message.entry.uid.get()).collect();
     let had: HashSet<u32> = context.results.iter().copied().collect();
     let is_touched = |uid: &u32| Uid::new(*uid).is_some_and(|uid| touched.contains(uid));
@@ -119,7 +119,10 @@ async fn refresh_one(session: &mut Session, context: &mut Context, touched: &Uid
     let added: HashSet<u32> = matching.difference(&had).copied().collect();
     let results = match added.is_empty() {
         true => None,
-        false => Some(ordered(&scope, context, had.difference(&gone).chain(&added).copied()).await?),
+        false => {
+            let uids = had.difference(&gone).chain(&added).copied();
+            Some(ordered(&scope, context, &compiled, uids).await?)
+        }
     };
     let State::Selected(_, selected) = &session.state else { return Ok(()) };
     let new = results.map(|results| (&added, results));
@@ -131,13 +134,18 @@ async fn refresh_one(session: &mut Session, context: &mut Context, touched: &Uid
 async fn ordered(
     scope: &Scope<'_>,
     context: &Context,
+    compiled: &Compiled,
     uids: impl Iterator<Item = u32>,
 ) -> Result<Vec<u32>, CmdError> {
     let uids = UidSet::from_ranges(uids.map(|uid| (uid, uid)));
     let selection = scope.view.select_uids(uids.ranges().iter().copied());
-    let mut messages: Vec<Message> = scope.view.messages(&selection).collect();
+    let mut hits = match context.criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy) {
+        // The scores of what was there before were not kept.
+        true => find_among(scope, compiled, &selection).await?,
+        false => Hits { messages: scope.view.messages(&selection).collect(), scores: Vec::new() },
+    };
     if context.is_sorted() {
-        messages = sorted(scope, messages, &context.criteria).await?;
+        hits = sorted(scope, hits, &context.criteria).await?;
     }
-    Ok(messages.iter().map(|message| message.entry.uid.get()).collect())
+    Ok(hits.messages.iter().map(|message| message.entry.uid.get()).collect())
 }

@@ -1,5 +1,6 @@
 //! FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 7162 §3.1.4, RFC 9394 §3.2).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use imap_wire::{Code, Fetch, FetchItem, FlagList, Numbering, PartialRange, SequenceSet, StoreAction};
@@ -93,14 +94,18 @@ fn current(view: &View, message: &Message) -> Option<Message> {
 
 /// RFC 9394 §3.2: a window of the messages.
 pub(crate) fn window(messages: &[Message], partial: PartialRange) -> &[Message] {
-    let len = messages.len();
+    messages.get(window_of(messages.len(), partial)).unwrap_or_default()
+}
+
+/// Which of so many results a window shows.
+pub(crate) fn window_of(len: usize, partial: PartialRange) -> Range<usize> {
     let (from, to) = match partial {
         PartialRange::Front(first, last) => (first as usize - 1, last as usize),
         PartialRange::Back(first, last) => {
             (len.saturating_sub(last as usize), (len + 1).saturating_sub(first as usize))
         }
     };
-    messages.get(from.min(len)..to.clamp(from.min(len), len)).unwrap_or_default()
+    from.min(len)..to.clamp(from.min(len), len)
 }
 
 /// RFC 7162 §3.2.6. `*` stands for the last UID ever given, so that what was expunged above the last message is told too.

@@ -9,7 +9,7 @@ use mail_types::{HIERARCHY_SEPARATOR, MailboxId, MailboxName, UidSet, UidValidit
 
 use super::context::{self, Update};
 use super::report::Report;
-use super::search::{Compiled, Scope, find};
+use super::search::{Compiled, Hits, Scope, find};
 use crate::error::{CmdError, CmdResult, Done};
 use crate::fetch::Place;
 use crate::limits::{FLUSH_BYTES, SEARCHED_MAILBOXES_MAX};
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::sync::Expunges;
-use crate::view::{Message, View};
+use crate::view::View;
 
 pub(crate) async fn esearch(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
     let returns = search.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
@@ -127,15 +127,16 @@ async fn in_selected(
     (returns, state): (&SearchReturn, &pb::MailboxState),
 ) -> Result<(), CmdError> {
     let compiled = Compiled::of_selected(session.selected()?, &search.key)?;
+    compiled.check_relevancy(returns.relevancy)?;
     session.enabled.condstore |= compiled.uses_modseq;
-    let found = find(&Scope::of_selected(session)?, &compiled).await?;
-    let saved = report(session, tag, (returns, state), &compiled, &found)?;
+    let hits = find(&Scope::of_selected(session)?, &compiled).await?;
+    let saved = report(session, tag, (returns, state), &compiled, &hits)?;
     if returns.save {
         session.selected_mut()?.saved = saved;
     }
     if returns.update {
         let update = Update { tag, by: Numbering::Uid, key: &search.key, criteria: &[] };
-        context::keep(session, &update, &found)?;
+        context::keep(session, &update, &hits.messages)?;
     }
     Ok(())
 }
@@ -168,9 +169,10 @@ async fn elsewhere(
     let mailbox = snapshot.meta().mailbox;
     let view = View::new(snapshot);
     let compiled = Compiled::elsewhere(&view, &search.key)?;
+    compiled.check_relevancy(returns.relevancy)?;
     let scope = Scope { gateway: &gateway, place: Place { account, grant, mailbox }, view: &view };
-    let found = find(&scope, &compiled).await?;
-    report(session, tag, (returns, state), &compiled, &found)?;
+    let hits = find(&scope, &compiled).await?;
+    report(session, tag, (returns, state), &compiled, &hits)?;
     Ok(())
 }
 
@@ -180,10 +182,10 @@ fn report(
     tag: &Tag,
     (returns, state): (&SearchReturn, &pb::MailboxState),
     compiled: &Compiled,
-    found: &[Message],
+    hits: &Hits,
 ) -> Result<UidSet, CmdError> {
     let damaged = || CmdError::internal("storage named a mailbox that cannot be");
-    if found.is_empty() {
+    if hits.messages.is_empty() {
         return Ok(UidSet::new());
     }
     let name = MailboxName::try_from(&*state.name).map_err(|_| damaged())?;
@@ -195,7 +197,8 @@ fn report(
         returns,
         uses_modseq: compiled.uses_modseq,
         sorted: false,
-        found,
+        found: &hits.messages,
+        scores: &hits.scores,
     };
     Ok(report.write(&mut session.writer()))
 }

@@ -3,7 +3,7 @@
 use imap_wire::{ESearch, Numbering, Numbers, PartialRange, SearchReturn, Tag, Writer};
 use mail_types::{MailboxName, ModSeq, UidSet, UidValidity};
 
-use super::fetch::window;
+use super::fetch::{window, window_of};
 use crate::view::Message;
 
 /// A search that was made, and how it is to be answered.
@@ -18,6 +18,8 @@ pub(super) struct Report<'a> {
     /// SORT: `found` is in an order of its own.
     pub(super) sorted: bool,
     pub(super) found: &'a [Message],
+    /// How relevant each is (RFC 6203 §4); empty if the search was not fuzzy.
+    pub(super) scores: &'a [u8],
 }
 
 pub(super) fn number(by: Numbering, message: &Message) -> u32 {
@@ -38,7 +40,8 @@ impl Report<'_> {
         let (min, max) = (found.first(), found.last());
         let part = returns.partial.map(|partial| (partial, window(found, partial)));
         let told = self.told(part);
-        let asked = returns.min || returns.max || returns.all || returns.count || part.is_some();
+        let asked =
+            returns.min || returns.max || returns.all || returns.count || returns.relevancy || part.is_some();
         if asked {
             let all = returns.all.then(|| self.listed(found)).filter(|all| !all.is_empty());
             let part = part.map(|(range, messages)| (range, self.listed(messages)));
@@ -52,10 +55,19 @@ impl Report<'_> {
                 count: returns.count.then_some(found.len() as u32),
                 partial: part.as_ref().map(|(range, listed)| (*range, listed.numbers())),
                 mod_seq: highest_modseq(&told).filter(|_| self.uses_modseq),
+                relevancy: returns.relevancy.then(|| self.relevancy()),
                 ..ESearch::default()
             });
         }
         told.iter().map(|message| message.entry.uid).collect()
+    }
+
+    /// Of the window, or else of all that was found.
+    fn relevancy(&self) -> &[u8] {
+        match self.returns.partial {
+            Some(partial) => self.scores.get(window_of(self.found.len(), partial)).unwrap_or_default(),
+            None => self.scores,
+        }
     }
 
     /// The messages that the answer speaks of.

@@ -2,6 +2,7 @@
 
 mod key;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use imap_wire::{Search, SearchReturn, Tag};
@@ -15,7 +16,7 @@ use super::report::{Report, highest_modseq, number};
 use super::store;
 use crate::error::{CmdError, CmdResult, Done};
 use crate::fetch::{Place, Wanted};
-use crate::limits::FETCH_PAGE_MESSAGES;
+use crate::limits::{FETCH_PAGE_MESSAGES, FUZZY_MESSAGES};
 use crate::order::Column;
 use crate::server::Gateway;
 use crate::session::Session;
@@ -35,13 +36,11 @@ pub(crate) async fn search(session: &mut Session, tag: &Tag, search: Search) -> 
 
 async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
     let returns = search.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
-    if returns.relevancy {
-        return Err(CmdError::bad("This return option is not offered"));
-    }
     context::check(session, tag, &returns)?;
     let compiled = Compiled::of_selected(session.selected()?, &search.key)?;
+    compiled.check_relevancy(returns.relevancy)?;
     session.enabled.condstore |= compiled.uses_modseq;
-    let found = find(&Scope::of_selected(session)?, &compiled).await?;
+    let Hits { messages: found, scores } = find(&Scope::of_selected(session)?, &compiled).await?;
     // RFC 9051 §6.4.4: in IMAP4rev2 the answer is always ESEARCH.
     if search.returns.is_none() && !session.enabled.rev2 {
         let modseq = highest_modseq(&found).filter(|_| compiled.uses_modseq);
@@ -55,6 +54,7 @@ async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
             uses_modseq: compiled.uses_modseq,
             sorted: false,
             found: &found,
+            scores: &scores,
         };
         let saved = report.write(&mut session.writer());
         if returns.save {
@@ -96,23 +96,41 @@ impl<'a> Scope<'a> {
         uids: &[u32],
         keys: &[pb::SortKey],
     ) -> Result<Vec<Arc<Column>>, CmdError> {
-        let validity = self.view.snapshot().meta().uid_validity;
-        let storage = &self.gateway.backends.mailbox;
-        self.gateway.sort_keys.load(storage, (&self.place, validity), uids, keys).await
+        let snapshot = self.view.snapshot();
+        let of = (&self.place, snapshot.meta().uid_validity, snapshot.len());
+        self.gateway.sort_keys.load(&self.gateway.backends.mailbox, of, uids, keys).await
     }
 }
 
-/// The messages that satisfy the key, ascending.
-pub(super) async fn find(scope: &Scope<'_>, compiled: &Compiled) -> Result<Vec<Message>, CmdError> {
+/// What was found.
+pub(super) struct Hits {
+    /// Ascending.
+    pub(super) messages: Vec<Message>,
+    /// Of each how relevant it is (RFC 6203 §4); empty if the key is not fuzzy.
+    pub(super) scores: Vec<u8>,
+}
+
+impl Compiled {
+    /// RFC 6203 §4, §6: relevancy is of fuzzy searches.
+    pub(super) fn check_relevancy(&self, wanted: bool) -> Result<(), CmdError> {
+        match wanted && !self.is_fuzzy {
+            true => Err(CmdError::bad("RELEVANCY needs FUZZY")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The messages that satisfy the key.
+pub(super) async fn find(scope: &Scope<'_>, compiled: &Compiled) -> Result<Hits, CmdError> {
     find_among(scope, compiled, &scope.view.select_all()).await
 }
 
-/// Those of a selection that satisfy the key, ascending.
+/// Those of a selection that satisfy the key.
 pub(super) async fn find_among(
     scope: &Scope<'_>,
     compiled: &Compiled,
     selection: &Selection,
-) -> Result<Vec<Message>, CmdError> {
+) -> Result<Hits, CmdError> {
     let view = scope.view;
     // What the view knows decides most messages; storage is asked about the others, once.
     let judged: Vec<(Message, Truth)> = view
@@ -125,20 +143,58 @@ pub(super) async fn find_among(
         .filter(|(_, truth)| *truth == Truth::Unknown)
         .map(|(message, _)| message.entry.uid)
         .collect();
-    if undecided.is_empty() {
-        return Ok(judged.into_iter().map(|(message, _)| message).collect());
+    if undecided.is_empty() && !compiled.is_fuzzy {
+        let messages = judged.into_iter().map(|(message, _)| message).collect();
+        return Ok(Hits { messages, scores: Vec::new() });
     }
+    // A message may be decided and still want a score.
+    let fuzzy_among: Vec<Uid> = judged.iter().map(|(message, _)| message.entry.uid).collect();
     let found = Found {
         conditions: ask(scope, compiled, &undecided).await?,
+        fuzzies: ask_fuzzily(scope, compiled, &fuzzy_among).await?,
         threads: find_threads(scope, compiled, &judged).await?,
     };
-    Ok(judged
+    let messages: Vec<Message> = judged
         .into_iter()
         .filter(|(message, truth)| {
             *truth == Truth::Yes || compiled.judge(view, message, Some(&found)) == Truth::Yes
         })
         .map(|(message, _)| message)
-        .collect())
+        .collect();
+    let scored = if compiled.is_fuzzy { &messages[..] } else { &[] };
+    let scores = scored.iter().map(|message| compiled.score(message.entry.uid, &found)).collect();
+    Ok(Hits { messages, scores })
+}
+
+/// For each text that is looked for fuzzily the scores of the messages that have it, by UID.
+async fn ask_fuzzily(
+    scope: &Scope<'_>,
+    compiled: &Compiled,
+    uids: &[Uid],
+) -> Result<Vec<HashMap<u32, u8>>, CmdError> {
+    let mut found = vec![HashMap::new(); compiled.fuzzies.len()];
+    let parts = if found.is_empty() { &[] } else { uids };
+    for part in parts.chunks(FUZZY_MESSAGES) {
+        let request = pb::FuzzySearchRequest {
+            grant: scope.place.grant.clone(),
+            mailbox_id: scope.place.mailbox.get(),
+            uids: set_to_pb(&part.iter().copied().collect()),
+            texts: compiled.fuzzies.clone(),
+        };
+        let reply = scope.gateway.backends.mailbox.fuzzy_search(request).await;
+        let reply = reply.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
+        if reply.matches.len() != found.len() {
+            return Err(CmdError::internal("storage answered other texts than it was asked"));
+        }
+        for (found, matches) in found.iter_mut().zip(reply.matches) {
+            let mut uid = 0u32;
+            for (delta, score) in matches.uid_deltas.iter().zip(&matches.scores[..]) {
+                uid = uid.wrapping_add(*delta);
+                found.insert(uid, *score);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Storage's part: the messages that satisfy each condition.

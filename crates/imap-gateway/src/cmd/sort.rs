@@ -6,12 +6,11 @@ use mail_types::UidSet;
 
 use super::context::{self, Update};
 use super::report::{Report, highest_modseq, number};
-use super::search::{Compiled, Scope, find};
+use super::search::{Compiled, Hits, Scope, find};
 use super::store;
 use crate::error::{CmdError, CmdResult, Done};
 use crate::order::{self, Criterion};
 use crate::session::Session;
-use crate::view::Message;
 
 pub(crate) async fn sort(session: &mut Session, tag: &Tag, sort: Sort) -> CmdResult {
     let result = run(session, tag, &sort).await;
@@ -27,15 +26,14 @@ pub(crate) async fn sort(session: &mut Session, tag: &Tag, sort: Sort) -> CmdRes
 
 async fn run(session: &mut Session, tag: &Tag, sort: &Sort) -> CmdResult {
     let returns = sort.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
-    if returns.relevancy {
-        return Err(CmdError::bad("This return option is not offered"));
-    }
     context::check(session, tag, &returns)?;
     let compiled = Compiled::of_selected(session.selected()?, &sort.key)?;
+    let by_relevancy = sort.criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy);
+    compiled.check_relevancy(returns.relevancy || by_relevancy)?;
     session.enabled.condstore |= compiled.uses_modseq;
     let scope = Scope::of_selected(session)?;
-    let found = find(&scope, &compiled).await?;
-    let found = sorted(&scope, found, &sort.criteria).await?;
+    let hits = find(&scope, &compiled).await?;
+    let Hits { messages: found, scores } = sorted(&scope, hits, &sort.criteria).await?;
     if sort.returns.is_none() {
         // RFC 7162 §3.1.6
         let modseq = highest_modseq(&found).filter(|_| compiled.uses_modseq);
@@ -49,6 +47,7 @@ async fn run(session: &mut Session, tag: &Tag, sort: &Sort) -> CmdResult {
             uses_modseq: compiled.uses_modseq,
             sorted: true,
             found: &found,
+            scores: &scores,
         };
         let saved = report.write(&mut session.writer());
         if returns.save {
@@ -63,27 +62,47 @@ async fn run(session: &mut Session, tag: &Tag, sort: &Sort) -> CmdResult {
     Done::plain()
 }
 
-/// Messages (ascending) in the order of the criteria.
+/// What was found in the order of the criteria.
 pub(super) async fn sorted(
     scope: &Scope<'_>,
-    found: Vec<Message>,
+    hits: Hits,
     criteria: &[SortCriterion],
-) -> Result<Vec<Message>, CmdError> {
-    let keys: Result<Vec<pb::SortKey>, CmdError> =
-        criteria.iter().map(|criterion| key(criterion.key)).collect();
-    let uids: Vec<u32> = found.iter().map(|message| message.entry.uid.get()).collect();
-    let columns = scope.columns(&uids, &keys?).await?;
-    let criteria = criteria.iter().zip(columns).map(|(criterion, column)| Criterion {
-        ordinals: column.ordinals(&uids),
+) -> Result<Hits, CmdError> {
+    let criteria = telling(criteria);
+    let uids: Vec<u32> = hits.messages.iter().map(|message| message.entry.uid.get()).collect();
+    let keys: Vec<pb::SortKey> = criteria.iter().filter_map(|criterion| key(criterion.key)).collect();
+    let mut columns = scope.columns(&uids, &keys).await?.into_iter();
+    let criteria = criteria.iter().map(|criterion| Criterion {
+        ordinals: match key(criterion.key).and_then(|_| columns.next()) {
+            Some(column) => column.ordinals(&uids),
+            // RFC 6203 §6: the highest score comes first.
+            None => hits.scores.iter().map(|score| 100u64.saturating_sub(u64::from(*score))).collect(),
+        },
         reverse: criterion.reverse,
     });
-    let order = order::sort(found.len(), criteria.collect());
-    Ok(order.into_iter().map(|place| found[place as usize]).collect())
+    let order = order::sort(uids.len(), criteria.collect());
+    let places = || order.iter().map(|place| *place as usize);
+    Ok(Hits {
+        messages: places().map(|place| hits.messages[place]).collect(),
+        scores: places().filter_map(|place| hits.scores.get(place)).copied().collect(),
+    })
 }
 
-fn key(key: SortKey) -> Result<pb::SortKey, CmdError> {
+/// Without those whose key came before: they decide nothing, and a command may name any number of them.
+fn telling(criteria: &[SortCriterion]) -> Vec<SortCriterion> {
+    let mut telling: Vec<SortCriterion> = Vec::new();
+    for criterion in criteria {
+        if telling.iter().all(|other| other.key != criterion.key) {
+            telling.push(*criterion);
+        }
+    }
+    telling
+}
+
+/// `None`: by what the search says of a message.
+fn key(key: SortKey) -> Option<pb::SortKey> {
     use pb::SortKey as K;
-    Ok(match key {
+    Some(match key {
         SortKey::Arrival => K::Arrival,
         SortKey::Cc => K::Cc,
         SortKey::Date => K::Date,
@@ -93,6 +112,6 @@ fn key(key: SortKey) -> Result<pb::SortKey, CmdError> {
         SortKey::To => K::To,
         SortKey::DisplayFrom => K::DisplayFrom,
         SortKey::DisplayTo => K::DisplayTo,
-        SortKey::Relevancy => return Err(CmdError::bad("This sort key is not offered")),
+        SortKey::Relevancy => return None,
     })
 }

@@ -25,7 +25,7 @@ pub(crate) async fn thread(session: &mut Session, thread: Thread) -> CmdResult {
     let compiled = Compiled::of_selected(session.selected()?, &thread.key)?;
     session.enabled.condstore |= compiled.uses_modseq;
     let scope = Scope::of_selected(session)?;
-    let found = find(&scope, &compiled).await?;
+    let found = find(&scope, &compiled).await?.messages;
     let uids: Vec<u32> = found.iter().map(|message| message.entry.uid.get()).collect();
     let columns = scope.columns(&uids, &algorithm.keys()).await?;
     let nodes = if uids.len() <= INLINE_MESSAGES_MAX {

@@ -82,7 +82,8 @@ impl Column {
         if fits { Ok(column) } else { Err(damaged()) }
     }
 
-    fn len(&self) -> usize {
+    /// Messages.
+    pub(crate) fn len(&self) -> usize {
         match &self.values {
             Values::Numbers(numbers) => numbers.len(),
             Values::Texts(texts) => texts.ranks.len(),

@@ -19,6 +19,8 @@ type Key = (AccountId, u64, u32, i32);
 const ENTRY_BYTES: usize = 128;
 /// Unknown UIDs between two wanted ones that are asked for too.
 const SMALL_GAP: u32 = 16;
+/// Messages that are gone that a column may hold, beside as many as there are.
+const SPARE: usize = 1000;
 /// What a column usually takes, in bytes: only a guess for the size of tables.
 const USUAL_BYTES: usize = 16 * 1024;
 
@@ -40,20 +42,24 @@ impl Keys {
     }
 
     /// A column for each of `keys`, with all of `uids` (ascending) but those that are gone. Storage is asked for what is missing.
+    /// `exists`: messages of the mailbox; a column that holds far more is made anew, without those that are gone.
     ///
     /// # Errors
     /// As storage says; NOT_FOUND when the mailbox was deleted.
     pub(crate) async fn load(
         &self,
         storage: &MailboxClient,
-        (place, uid_validity): (&Place, u32),
+        (place, uid_validity, exists): (&Place, u32, usize),
         uids: &[u32],
         keys: &[pb::SortKey],
     ) -> Result<Vec<Arc<Column>>, CmdError> {
         let key = |sort: pb::SortKey| (place.account, place.mailbox.get(), uid_validity, sort.into());
         let mut columns: Vec<Arc<Column>> = keys
             .iter()
-            .map(|sort| self.0.get(&key(*sort)).unwrap_or_else(|| Arc::new(Column::empty(*sort))))
+            .map(|sort| {
+                let held = self.0.get(&key(*sort)).filter(|column| column.len() <= 2 * exists + SPARE);
+                held.unwrap_or_else(|| Arc::new(Column::empty(*sort)))
+            })
             .collect();
         for (sort, column) in keys.iter().zip(&mut columns) {
             let missing = column.missing(uids);

@@ -8,6 +8,7 @@ mod deliver;
 mod expunge;
 mod fetch;
 mod flags;
+mod fuzzy;
 mod mailboxes;
 mod search;
 mod sort_keys;
@@ -104,6 +105,9 @@ impl Mailbox for Storage {
     }
     async fn sort_keys(&self, request: Request<pb::SortKeysRequest>) -> Reply<pb::SortKeysReply> {
         call!(self, request, "Mailbox.SortKeys", sort_keys::sort_keys)
+    }
+    async fn fuzzy_search(&self, request: Request<pb::FuzzySearchRequest>) -> Reply<pb::FuzzySearchReply> {
+        call!(self, request, "Mailbox.FuzzySearch", fuzzy::search)
     }
 
     async fn store_flags(&self, request: Request<pb::StoreFlagsRequest>) -> Reply<pb::StoreFlagsReply> {

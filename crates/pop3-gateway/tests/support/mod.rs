@@ -136,6 +136,7 @@ impl mailbox_server::Mailbox for Fake {
         fetch(pb::FetchRequest) -> Self::FetchStream;
         search(pb::SearchRequest) -> pb::SearchReply;
         sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply;
+        fuzzy_search(pb::FuzzySearchRequest) -> pb::FuzzySearchReply;
         store_flags(pb::StoreFlagsRequest) -> pb::StoreFlagsReply;
         copy(pb::CopyRequest) -> pb::CopyReply;
         append(tonic::Streaming<pb::AppendRequest>) -> pb::AppendReply;

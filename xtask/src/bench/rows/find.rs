@@ -32,6 +32,16 @@ pub(super) async fn sort(server: &Server, mailbox: &Mailbox, times: usize) -> Re
     find(&mut imap, "SORT (SUBJECT REVERSE DATE) UTF-8 ALL", mailbox.messages as usize, times).await
 }
 
+/// All messages by the date they were sent, the newest first, as a webmail shows them. RFC 5256
+pub(super) async fn sort_date(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
+    let mut imap = read::open(server, mailbox).await?;
+    imap.ask_capabilities().await?;
+    if !imap.can("SORT") {
+        return Ok(Measured::Skipped("no SORT".into()));
+    }
+    find(&mut imap, "UID SORT (REVERSE DATE) UTF-8 ALL", mailbox.messages as usize, times).await
+}
+
 /// All messages by references. RFC 5256
 pub(super) async fn thread(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
     let mut imap = read::open(server, mailbox).await?;

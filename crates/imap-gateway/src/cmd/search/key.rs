@@ -1,5 +1,7 @@
 //! A search key made ready: what the view knows is decided here, the rest becomes conditions for storage.
 
+use std::collections::HashMap;
+
 use imap_wire::{Date, Numbering, SearchKey};
 use mail_rpc::pb::{self, condition::Is, text_match::Field};
 use mail_types::{FlagBits, ModSeq, Uid, UidSet};
@@ -28,10 +30,14 @@ pub(in crate::cmd) struct Compiled {
     node: Node,
     /// To be sent to storage; [`Node::Condition`] counts them.
     pub(super) conditions: Vec<pb::Condition>,
+    /// Likewise; [`Node::Fuzzy`] counts them.
+    pub(super) fuzzies: Vec<pb::TextMatch>,
     /// Threads that are looked for; [`Node::Thread`] counts them.
     pub(super) threads: Vec<u64>,
     /// RFC 7162 §3.1.5: the reply has a MODSEQ.
     pub(in crate::cmd) uses_modseq: bool,
+    /// RFC 6203 §4: messages have scores.
+    pub(in crate::cmd) is_fuzzy: bool,
 }
 
 enum Node {
@@ -47,13 +53,23 @@ enum Node {
     ModSeq(ModSeq),
     Message(u64),
     Condition(usize),
+    Fuzzy(usize),
     Thread(usize),
+}
+
+/// How texts are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Matching {
+    Exact,
+    /// RFC 6203 §3: inside FUZZY. Numbers, dates and flags are compared as ever.
+    Fuzzy,
 }
 
 /// What was found for each condition, and for each thread.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) conditions: Vec<UidSet>,
+    pub(super) fuzzies: Vec<HashMap<u32, u8>>,
     pub(super) threads: Vec<UidSet>,
 }
 
@@ -78,10 +94,12 @@ impl Compiled {
         let mut compiled = Self {
             node: Node::Always(true),
             conditions: Vec::new(),
+            fuzzies: Vec::new(),
             threads: Vec::new(),
             uses_modseq: false,
+            is_fuzzy: false,
         };
-        compiled.node = compiled.node(key, context)?;
+        compiled.node = compiled.node(key, context, Matching::Exact)?;
         Ok(compiled)
     }
 
@@ -90,18 +108,29 @@ impl Compiled {
         judge(&self.node, view, message, found)
     }
 
-    fn node(&mut self, key: &SearchKey, context: &Context<'_>) -> Result<Node, CmdError> {
+    /// RFC 6203 §4: how relevant a message is that satisfies the key, 1 to 100. What is not matched fuzzily says nothing.
+    pub(super) fn score(&self, uid: Uid, found: &Found) -> u8 {
+        score(&self.node, uid, found).unwrap_or(100)
+    }
+
+    fn node(&mut self, key: &SearchKey, context: &Context<'_>, matching: Matching) -> Result<Node, CmdError> {
         use SearchKey as K;
         Ok(match key {
             K::All => Node::Always(true),
             K::And(keys) => {
                 let nodes: Result<Vec<Node>, CmdError> =
-                    keys.iter().map(|key| self.node(key, context)).collect();
+                    keys.iter().map(|key| self.node(key, context, matching)).collect();
                 Node::And(nodes?)
             }
-            K::Or(a, b) => Node::Or(Box::new(self.node(a, context)?), Box::new(self.node(b, context)?)),
-            K::Not(key) => Node::Not(Box::new(self.node(key, context)?)),
-            K::Fuzzy(key) => self.node(key, context)?,
+            K::Or(a, b) => Node::Or(
+                Box::new(self.node(a, context, matching)?),
+                Box::new(self.node(b, context, matching)?),
+            ),
+            K::Not(key) => Node::Not(Box::new(self.node(key, context, matching)?)),
+            K::Fuzzy(key) => {
+                self.is_fuzzy = true;
+                self.node(key, context, Matching::Fuzzy)?
+            }
             K::Flag(flag, set) => Node::Flags(*flag, *set),
             K::Keyword(keyword, set) => {
                 match context.view.snapshot().meta().keywords.find(keyword.as_str()) {
@@ -134,12 +163,19 @@ impl Compiled {
                 None => Node::Always(false),
             },
             K::Filter(_) => return Err(CmdError::bad("This search key is not offered")),
-            _ => self.condition(key),
+            _ => self.condition(key, matching),
         })
     }
 
-    fn condition(&mut self, key: &SearchKey) -> Node {
-        let Some(is) = condition(key) else { return Node::Always(false) };
+    fn condition(&mut self, key: &SearchKey, matching: Matching) -> Node {
+        let is = match (condition(key), matching) {
+            (None, _) => return Node::Always(false),
+            (Some(Is::Text(text)), Matching::Fuzzy) => {
+                self.fuzzies.push(text);
+                return Node::Fuzzy(self.fuzzies.len() - 1);
+            }
+            (Some(is), _) => is,
+        };
         self.conditions.push(pb::Condition { is: Some(is) });
         Node::Condition(self.conditions.len() - 1)
     }
@@ -239,8 +275,27 @@ fn judge(node: &Node, view: &View, message: &Message, found: Option<&Found>) -> 
         Node::Uids(uids) => Truth::from(uids.contains(entry.uid)),
         Node::ModSeq(at_least) => Truth::from(entry.modseq >= *at_least),
         Node::Message(id) => Truth::from(entry.message.get() == *id),
+        Node::Fuzzy(index) => match found.and_then(|found| found.fuzzies.get(*index)) {
+            Some(scores) => Truth::from(scores.contains_key(&entry.uid.get())),
+            None => Truth::Unknown,
+        },
         Node::Condition(index) => among(found.map(|found| &found.conditions[..]), *index, entry.uid),
         Node::Thread(index) => among(found.map(|found| &found.threads[..]), *index, entry.uid),
+    }
+}
+
+/// `None`: nothing was matched fuzzily. Of several keys that must hold the mean counts, of alternatives the best.
+fn score(node: &Node, uid: Uid, found: &Found) -> Option<u8> {
+    match node {
+        Node::Fuzzy(index) => found.fuzzies.get(*index)?.get(&uid.get()).copied(),
+        Node::And(nodes) => {
+            let scores: Vec<u32> =
+                nodes.iter().filter_map(|node| score(node, uid, found)).map(u32::from).collect();
+            let sum: u32 = scores.iter().sum();
+            sum.checked_div(scores.len() as u32).map(|mean| mean as u8)
+        }
+        Node::Or(a, b) => score(a, uid, found).max(score(b, uid, found)),
+        _ => None,
     }
 }
 
