@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
 use memchr::{memchr_iter, memmem};
 
+use crate::detect;
+
 /// Text in the named charset (any case); guessed where the name is missing, unknown, or claims ASCII.
 /// Octets that don't fit become U+FFFD.
 pub(crate) fn decode<'a>(name: &[u8], octets: &'a [u8]) -> Cow<'a, str> {
@@ -15,7 +17,12 @@ pub(crate) fn decode<'a>(name: &[u8], octets: &'a [u8]) -> Cow<'a, str> {
         if encoding == ISO_2022_JP {
             return decode_iso_2022_jp(octets);
         }
-        return encoding.decode_without_bom_handling(octets).0;
+        return match encoding.decode_without_bom_handling(octets) {
+            (text, wrong) if wrong || encoding == WINDOWS_1252 || encoding == UTF_8 => {
+                mislabelled(octets).unwrap_or(text)
+            }
+            (text, _) => text,
+        };
     }
     match mail_parser::decoders::charsets::map::charset_decoder(name) {
         Some(decoder) => Cow::Owned(decoder(octets)),
@@ -23,7 +30,18 @@ pub(crate) fn decode<'a>(name: &[u8], octets: &'a [u8]) -> Cow<'a, str> {
     }
 }
 
-/// Text in no declared charset: UTF-8 if it is valid, ISO-2022-JP if it switches to it, else windows-1252.
+/// What the octets say when they do not fit the charset that was declared, or one that almost anything fits.
+fn mislabelled(octets: &[u8]) -> Option<Cow<'_, str>> {
+    if octets.is_ascii() {
+        return memmem::find(octets, b"\x1b$").map(|_| decode_iso_2022_jp(octets));
+    }
+    match std::str::from_utf8(octets) {
+        Ok(text) => Some(Cow::Borrowed(text)),
+        Err(_) => detect::japanese(octets).map(Cow::Owned),
+    }
+}
+
+/// Text in no declared charset: UTF-8 if it is valid, ISO-2022-JP if it switches to it, else what the octets look like.
 pub(crate) fn guess(octets: &[u8]) -> Cow<'_, str> {
     // RFC 1468: escape sequences to two-byte sets begin with ESC `$`.
     if memmem::find(octets, b"\x1b$").is_some() {
@@ -35,7 +53,7 @@ pub(crate) fn guess(octets: &[u8]) -> Cow<'_, str> {
         Err(error) if error.error_len().is_none() && !octets[..error.valid_up_to()].is_ascii() => {
             UTF_8.decode_without_bom_handling(octets).0
         }
-        Err(_) => WINDOWS_1252.decode_without_bom_handling(octets).0,
+        Err(_) => detect::legacy(octets),
     }
 }
 

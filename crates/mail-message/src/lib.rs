@@ -8,6 +8,7 @@ mod casemap;
 mod charset;
 mod content_type;
 mod date;
+mod detect;
 mod encoded_word;
 mod envelope;
 pub mod fuzzy;
@@ -33,7 +34,7 @@ use structure::Form;
 pub use transfer::{Encoding, TransferError, decode_transfer};
 
 /// Version of the derived data. It is stored beside it, so that data of another version can be rebuilt.
-pub const DERIVED_VERSION: u32 = 3;
+pub const DERIVED_VERSION: u32 = 4;
 
 /// What storage keeps of a message beside its octets.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,6 +59,24 @@ fn undeclared_charsets_are_guessed() {
 }
 
 #[test]
+fn japanese_without_a_label_or_with_a_wrong_one() {
+    let text = "お世話になっております。請求書をお送りします。";
+    for encoding in [SHIFT_JIS, encoding_rs::EUC_JP, ISO_2022_JP] {
+        let octets = encoded(encoding, text);
+        for label in ["", "us-ascii", "iso-8859-1", "utf-8", "x-nonsense"] {
+            let field = format!("Content-Type: text/plain; charset=\"{label}\"\r\n");
+            let derived = derive(&message(if label.is_empty() { "" } else { &field }, &octets));
+            assert!(found(&derived, Field::Body, "請求書"), "{} as {label:?}", encoding.name());
+            assert_eq!(derived.preview, text, "{} as {label:?}", encoding.name());
+        }
+        let mut raw = b"Subject: ".to_vec();
+        raw.extend_from_slice(&encoded(encoding, "会議のご案内"));
+        raw.extend_from_slice(b"\r\n\r\n");
+        assert!(found(&derive(&raw), Field::Header("subject"), "ご案内"), "{}", encoding.name());
+    }
+}
+
+#[test]
 fn japanese_headers() {
     let header = format!(
         "From: {} <yamada@example.jp>\r\nSubject: {}\r\n {}\r\nTo: \"{}\" <sato@example.jp>\r\n",
