@@ -9,7 +9,7 @@ pub(crate) const BUSY: &[u8] = b"* BYE [UNAVAILABLE] Too many connections, pleas
 /// In every state.
 const ALWAYS: [&str; 6] = ["IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE"];
 /// After login.
-const AUTHENTICATED: [&str; 34] = [
+const AUTHENTICATED: [&str; 37] = [
     "NAMESPACE",
     "UIDPLUS",
     "MOVE",
@@ -31,6 +31,9 @@ const AUTHENTICATED: [&str; 34] = [
     "SAVEDATE",
     "STATUS=SIZE",
     "PARTIAL",
+    "REPLACE",
+    "CATENATE",
+    "URL-PARTIAL",
     "SORT",
     "SORT=DISPLAY",
     "ESORT",

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
+use bytes::Bytes;
 use imap_wire::Code;
 use line_server::ReadError;
 use mail_rpc::Refusal;
@@ -18,6 +19,8 @@ pub(crate) enum CmdError {
     Bad(Cow<'static, str>),
     /// NO: understood and declined.
     No(Code<'static>, Cow<'static, str>),
+    /// NO \[BADURL\] (RFC 4469 §4.1): nothing that we could use is there.
+    BadUrl(Bytes),
     /// BYE: the session cannot go on.
     Bye(Cow<'static, str>),
     /// The connection is of no use any more.

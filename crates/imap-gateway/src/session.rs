@@ -205,6 +205,9 @@ impl Session {
                 done.code.with(|code| self.writer().tagged(tag, Status::Ok, code, text));
             }
             Err(CmdError::No(code, text)) => self.writer().no(tag, code, &text),
+            Err(CmdError::BadUrl(url)) => {
+                self.writer().no(tag, Code::BadUrl(&url), "No such message or part")
+            }
             Err(CmdError::Bad(text)) => return self.bad(Some(tag), Code::None, &text),
             Err(CmdError::Bye(text)) => {
                 self.writer().untagged(Status::Bye, Code::None, &text);

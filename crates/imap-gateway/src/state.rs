@@ -202,10 +202,10 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::Thread(_) => ("THREAD", Phase::Selected),
         C::Fetch(_) => ("FETCH", Phase::Selected),
         C::Store(_) => ("STORE", Phase::Selected),
+        C::Replace(_) => ("REPLACE", Phase::Selected),
         C::Copy { .. } => ("COPY", Phase::Selected),
         C::Move { .. } => ("MOVE", Phase::Selected),
-        C::Replace(_)
-        | C::Language(_)
+        C::Language(_)
         | C::Comparator(_)
         | C::Unauthenticate
         | C::SetAcl(_)

@@ -19,6 +19,7 @@ mod parse;
 mod pattern;
 mod sequence;
 mod step;
+mod url;
 pub mod utf7;
 mod write;
 
@@ -33,4 +34,5 @@ pub use parse::{ParseError, ParseErrorKind, ParseOptions, SaslLine, parse, parse
 pub use pattern::list_match;
 pub use sequence::{SeqBound, SequenceSet};
 pub use step::{FrameError, FrameErrorKind, FrameStep, LineStep, LiteralChunk};
+pub use url::{ImapUrl, UrlAccess, UrlAuth, UrlServer};
 pub use write::*;

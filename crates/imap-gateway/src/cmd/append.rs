@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use super::catenate;
 use super::store::flag_set;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::limits::{APPEND_CHUNK_BYTES, APPEND_CHUNKS_IN_FLIGHT, APPEND_MESSAGES_MAX};
@@ -24,16 +25,23 @@ use crate::sync::Expunges;
 const KEY_BYTES: usize = 16;
 
 pub(crate) async fn append(session: &mut Session, append: Append) -> CmdResult {
-    let checked = check(session, &append).await;
+    let reply = take(session, append, None).await?.map_err(CmdError::of_destination)?;
+    appended(session, &reply).await
+}
+
+/// Takes the messages from the client and gives them to storage, in the place of another if so wanted.
+pub(super) async fn take(
+    session: &mut Session,
+    append: Append,
+    replaced: Option<pb::Replaced>,
+) -> Result<Result<pb::AppendReply, Refusal>, CmdError> {
+    let checked = check(session, &append, replaced.is_some()).await;
     if let Err(error) = checked {
         session.framer.refuse_literal();
         return Err(error);
     }
-    match receive(session, append).await {
-        Ok(upload) => {
-            let reply = upload.finish().await.map_err(CmdError::of_destination)?;
-            appended(session, &reply).await
-        }
+    match receive(session, append, replaced).await {
+        Ok(upload) => Ok(upload.finish().await),
         // The upload ends here without `finish`, and so leaves nothing behind.
         Err(error) => {
             session.framer.refuse_literal();
@@ -43,7 +51,7 @@ pub(crate) async fn append(session: &mut Session, append: Append) -> CmdResult {
 }
 
 /// What can be known before the client sends its message should be said before.
-async fn check(session: &mut Session, append: &Append) -> Result<(), CmdError> {
+async fn check(session: &mut Session, append: &Append, replaces: bool) -> Result<(), CmdError> {
     if let Some(size) = message_size(session)
         && size > session.gateway.settings.message_bytes_max
     {
@@ -52,7 +60,8 @@ async fn check(session: &mut Session, append: &Append) -> Result<(), CmdError> {
     let request = pb::StatusRequest { grant: session.grant()?, name: append.mailbox.as_str().to_owned() };
     let status = session.gateway.backends.mailbox.status(request).await;
     status.map_err(|status| CmdError::of_destination(Refusal::from(status)))?;
-    if let Some(size) = message_size(session) {
+    // RFC 8508 §3.4: what counts is the difference, which storage knows.
+    if let Some(size) = message_size(session).filter(|_| !replaces) {
         let request = pb::CheckRoomRequest { grant: session.grant()?, size };
         session.gateway.backends.mailbox.check_room(request).await?;
     }
@@ -75,7 +84,11 @@ struct Upload {
 }
 
 impl Upload {
-    async fn start(session: &Session, append: &Append) -> Result<Self, CmdError> {
+    async fn start(
+        session: &Session,
+        append: &Append,
+        replaced: Option<pb::Replaced>,
+    ) -> Result<Self, CmdError> {
         let room =
             session.gateway.settings.memory.acquire(APPEND_CHUNK_BYTES * APPEND_CHUNKS_IN_FLIGHT).await;
         let (steps, receiver) = mpsc::channel(APPEND_CHUNKS_IN_FLIGHT);
@@ -89,6 +102,7 @@ impl Upload {
             mailbox: append.mailbox.as_str().to_owned(),
             idempotency_key: key.into(),
             keep_key: false,
+            replaced,
         };
         upload.send(pb::append_request::Step::Start(start)).await?;
         Ok(upload)
@@ -116,33 +130,51 @@ impl Upload {
     }
 }
 
-async fn receive(session: &mut Session, append: Append) -> Result<Upload, CmdError> {
-    let mut upload = Upload::start(session, &append).await?;
+async fn receive(
+    session: &mut Session,
+    append: Append,
+    replaced: Option<pb::Replaced>,
+) -> Result<Upload, CmdError> {
+    let messages_max = if replaced.is_some() { 1 } else { APPEND_MESSAGES_MAX };
+    let mut upload = Upload::start(session, &append, replaced).await?;
     let mut steps = append.steps;
     let mut messages = 0;
     let mut pending: Option<(FlagList, Option<InternalDate>)> = None;
     let mut form = AppendForm::Whole;
+    // Octets of the message that is being put together.
+    let mut total = 0;
     loop {
         for step in std::mem::take(&mut steps) {
             match step {
-                AppendStep::Message { flags, date, form: kind @ (AppendForm::Whole | AppendForm::Utf8) } => {
+                AppendStep::Message { flags, date, form: next } => {
+                    demand_octets(messages, total)?;
                     messages += 1;
-                    if messages > APPEND_MESSAGES_MAX {
+                    if messages > messages_max {
                         return Err(CmdError::no(Code::Limit, "Too many messages at once"));
                     }
-                    form = kind;
-                    pending = Some((flags, date));
+                    (form, total) = (next, 0);
+                    if form == AppendForm::Catenate {
+                        let size = session.gateway.settings.message_bytes_max;
+                        begin_message(&mut upload, (&flags, date), size, true).await?;
+                    } else {
+                        pending = Some((flags, date));
+                    }
                 }
-                AppendStep::Message { .. } | AppendStep::Url(_) => {
-                    return Err(CmdError::bad("This form of APPEND is not offered"));
-                }
+                AppendStep::Url(url) => send_part(session, &mut upload, &url, &mut total).await?,
                 AppendStep::Literal => {
-                    let (flags, date) = pending.take().unwrap_or_default();
+                    let size = message_size(session).unwrap_or_default();
+                    grow(session, &mut total, size)?;
                     check_form(session, form)?;
-                    begin_message(session, &mut upload, &flags, date).await?;
+                    if let Some((flags, date)) = pending.take() {
+                        demand_octets(messages, total)?;
+                        begin_message(&mut upload, (&flags, date), size, false).await?;
+                    }
                     receive_literal(session, &mut upload).await?;
                 }
-                AppendStep::End => return Ok(upload),
+                AppendStep::End => {
+                    demand_octets(messages, total)?;
+                    return Ok(upload);
+                }
             }
         }
         steps = next_steps(session, form).await?;
@@ -158,26 +190,51 @@ fn check_form(session: &Session, form: AppendForm) -> Result<(), CmdError> {
     Ok(())
 }
 
-async fn begin_message(
-    session: &Session,
-    upload: &mut Upload,
-    flags: &FlagList,
-    date: Option<InternalDate>,
-) -> Result<(), CmdError> {
-    let size = message_size(session).unwrap_or_default();
-    if size > session.gateway.settings.message_bytes_max {
-        return Err(too_big());
-    }
-    if size == 0 {
-        // RFC 3502 §6.3.11: an empty message takes all back.
+/// RFC 3502 §6.3.11: an empty message takes all back.
+fn demand_octets(messages: usize, total: u64) -> Result<(), CmdError> {
+    if messages > 0 && total == 0 {
         return Err(CmdError::no(Code::None, "An empty message cancels APPEND"));
     }
+    Ok(())
+}
+
+/// RFC 4469 §4.2: the limit is one for all parts together.
+fn grow(session: &Session, total: &mut u64, by: u64) -> Result<(), CmdError> {
+    *total = total.saturating_add(by);
+    if *total > session.gateway.settings.message_bytes_max { Err(too_big()) } else { Ok(()) }
+}
+
+async fn begin_message(
+    upload: &mut Upload,
+    (flags, date): (&FlagList, Option<InternalDate>),
+    size: u64,
+    at_most: bool,
+) -> Result<(), CmdError> {
     let message = pb::AppendMessage {
         flags: Some(flag_set(flags)),
         received_at: date.map(|date| date.unix_seconds),
         size,
+        at_most,
     };
     upload.send(pb::append_request::Step::Message(message)).await
+}
+
+/// What a URL points to, as the next part (RFC 4469 §3).
+async fn send_part(
+    session: &Session,
+    upload: &mut Upload,
+    url: &Bytes,
+    total: &mut u64,
+) -> Result<(), CmdError> {
+    let mut part = catenate::open(session, url).await?;
+    grow(session, total, part.size)?;
+    while let Some(mut data) = part.next().await? {
+        while !data.is_empty() {
+            let chunk = data.split_to(data.len().min(APPEND_CHUNK_BYTES));
+            upload.send(pb::append_request::Step::Chunk(chunk)).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn receive_literal(session: &mut Session, upload: &mut Upload) -> Result<(), CmdError> {
@@ -258,6 +315,12 @@ async fn fill(session: &mut Session) -> Result<(), CmdError> {
     session.fill().await.map_err(CmdError::from)
 }
 
+pub(super) fn append_uid(reply: &pb::AppendReply) -> Option<DoneCode> {
+    let uids: UidSet = reply.uids.iter().filter_map(|uid| Uid::new(*uid)).collect();
+    let validity = UidValidity::new(reply.uid_validity)?;
+    (!uids.is_empty()).then_some(DoneCode::AppendUid(validity, uids))
+}
+
 async fn appended(session: &mut Session, reply: &pb::AppendReply) -> CmdResult {
     // RFC 9051 §6.3.12: a client that appends to its own mailbox should hear of it at once.
     if let State::Selected(_, selected) = &session.state
@@ -265,9 +328,8 @@ async fn appended(session: &mut Session, reply: &pb::AppendReply) -> CmdResult {
     {
         session.sync(Expunges::Announce).await?;
     }
-    let uids: UidSet = reply.uids.iter().filter_map(|uid| Uid::new(*uid)).collect();
-    match UidValidity::new(reply.uid_validity) {
-        Some(validity) if !uids.is_empty() => Done::with_code(DoneCode::AppendUid(validity, uids)),
-        _ => Done::plain(),
+    match append_uid(reply) {
+        Some(code) => Done::with_code(code),
+        None => Done::plain(),
     }
 }

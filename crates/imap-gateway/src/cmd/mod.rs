@@ -1,6 +1,7 @@
 //! The commands, a file for each or for a few that belong together.
 
 mod append;
+mod catenate;
 pub(crate) mod context;
 mod copy;
 mod expunge;
@@ -12,6 +13,7 @@ mod mailbox;
 mod multisearch;
 mod quota;
 mod report;
+mod replace;
 mod search;
 mod select;
 mod session;
@@ -50,6 +52,7 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Lsub(lsub) => list::lsub(session, &lsub).await,
         C::Status { mailbox, items } => status::status(session, &mailbox, &items).await,
         C::Append(append) => append::append(session, append).await,
+        C::Replace(replace) => replace::replace(session, replace).await,
         C::GetQuota(root) => quota::get_quota(session, &root).await,
         C::GetQuotaRoot(name) => quota::get_quota_root(session, &name).await,
         C::SetQuota { .. } => quota::set_quota(),

@@ -2,9 +2,11 @@
 
 mod content;
 mod derived;
+mod part;
 mod plan;
 mod send;
 
 pub(crate) use derived::{Derived, Place, Wanted};
+pub(crate) use part::Part;
 pub(crate) use plan::Plan;
 pub(crate) use send::{Missing, send_messages};

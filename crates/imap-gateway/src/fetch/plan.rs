@@ -127,21 +127,9 @@ pub(super) fn locate(item: &FetchItem, data: &MessageData, index: Option<&PartIn
         FetchItem::Rfc822 => Located::Range(whole),
         FetchItem::Rfc822Header => section(index, &[], SectionPart::Header),
         FetchItem::Rfc822Text => section(index, &[], SectionPart::Text),
-        FetchItem::BodySection { section: asked, partial, .. } => match (&asked.text, &asked.part[..]) {
-            (None, []) => Located::Range(clip(whole, *partial)),
-            (Some(SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_)), part) => {
-                match section(index, part, SectionPart::Header) {
-                    Located::Range(range) => {
-                        Located::Fields(range.start..range.end.min(range.start + HEADER_BYTES_MAX))
-                    }
-                    other => other,
-                }
-            }
-            (text, part) => match section(index, part, section_part(text.as_ref())) {
-                Located::Range(range) => Located::Range(clip(range, *partial)),
-                other => other,
-            },
-        },
+        FetchItem::BodySection { section, partial, .. } => {
+            locate_section(section, *partial, data.size, index)
+        }
         FetchItem::Binary { part, partial, .. } => match binary(index, part, whole) {
             // Decoded octets are cut after decoding.
             Located::Range(range) => Located::Range(clip(range, *partial)),
@@ -150,6 +138,30 @@ pub(super) fn locate(item: &FetchItem, data: &MessageData, index: Option<&PartIn
         FetchItem::BinarySize(part) => binary(index, part, whole),
         _ => return None,
     })
+}
+
+/// Where a section of a message of so many octets is.
+pub(super) fn locate_section(
+    asked: &Section,
+    partial: Option<BytesRange>,
+    size: u64,
+    index: Option<&PartIndex>,
+) -> Located {
+    match (&asked.text, &asked.part[..]) {
+        (None, []) => Located::Range(clip(0..size, partial)),
+        (Some(SectionText::HeaderFields(_) | SectionText::HeaderFieldsNot(_)), part) => {
+            match section(index, part, SectionPart::Header) {
+                Located::Range(range) => {
+                    Located::Fields(range.start..range.end.min(range.start + HEADER_BYTES_MAX))
+                }
+                other => other,
+            }
+        }
+        (text, part) => match section(index, part, section_part(text.as_ref())) {
+            Located::Range(range) => Located::Range(clip(range, partial)),
+            other => other,
+        },
+    }
 }
 
 /// What an item is made of, once the octets at its place are here.

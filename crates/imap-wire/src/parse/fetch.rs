@@ -5,7 +5,7 @@ use mail_types::ModSeq;
 use super::cursor::{Cursor, Fail, Parsed};
 use super::search::partial_range;
 use crate::parse::ParseErrorKind;
-use crate::{BytesRange, Fetch, FetchItem, Numbering, Section, SectionText};
+use crate::{BytesRange, Fetch, FetchItem, Frame, Numbering, Section, SectionText};
 
 /// Most items of one FETCH, repeated ones not counted: each may send the whole message once more.
 const FETCH_ITEMS_MAX: usize = 128;
@@ -177,6 +177,14 @@ fn section(cursor: &mut Cursor<'_>) -> Parsed<Section> {
         _ => return Err(Fail { kind: ParseErrorKind::Expected("a section"), at: start }),
     };
     Ok(Section { part, text: Some(text) })
+}
+
+/// A section that stands alone, as in a URL.
+pub(crate) fn section_text(text: &str) -> Option<Section> {
+    let bytes = bytes::Bytes::copy_from_slice(text.as_bytes());
+    let frame = Frame { end: bytes.len(), bytes, literals: Vec::new(), open: None, continuation: false };
+    let mut cursor = Cursor::new(&frame, false);
+    section(&mut cursor).ok().filter(|_| cursor.is_end())
 }
 
 /// `header-list = "(" header-fld-name *(SP header-fld-name) ")"`

@@ -14,6 +14,7 @@ mod search;
 mod strings;
 
 pub use account::{SaslLine, sasl_line};
+pub(crate) use fetch::section_text;
 
 use mail_types::NameError;
 

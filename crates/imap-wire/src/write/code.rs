@@ -163,10 +163,11 @@ impl Writer<'_> {
             Code::BadCharset(charsets) => self.code_list("BADCHARSET", charsets),
             Code::BadEvent(events) => self.code_list("BADEVENT", events),
             Code::BadUrl(url) => {
+                // RFC 4469 §5: without quotes, so a bracket or a line end in it would end the code.
+                let is_safe = !url.is_empty() && url.iter().all(|b| matches!(b, b' '..=b'~') && *b != b']');
+                let url = std::str::from_utf8(url).ok().filter(|_| is_safe);
                 self.raw("BADURL ");
-                // A bracket or a literal would end the code for a simple client.
-                let is_safe = url.iter().all(|b| b.is_ascii_graphic() && !b"]\"\\".contains(b));
-                self.string(if is_safe { url } else { b"" });
+                self.raw(url.unwrap_or("?"));
             }
             Code::Capability(names) => {
                 self.raw("CAPABILITY");

@@ -89,7 +89,8 @@ fn response_codes() {
         (Code::Metadata(MetadataCode::LongEntries(2199)), "[METADATA LONGENTRIES 2199]"),
         (Code::OverQuota, "[OVERQUOTA]"),
         (Code::CompressionActive, "[COMPRESSIONACTIVE]"),
-        (Code::BadUrl(b"a]\r\n"), "[BADURL \"\"]"),
+        (Code::BadUrl(b"/INBOX/;UID=7"), "[BADURL /INBOX/;UID=7]"),
+        (Code::BadUrl(b"a]\r\n"), "[BADURL ?]"),
         (Code::Closed, "[CLOSED]"),
     ] {
         assert_eq!(code(value), expected);

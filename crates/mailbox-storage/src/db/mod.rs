@@ -138,6 +138,8 @@ pub(crate) trait Db: Send + Sync + 'static {
 
     /// Several insertions in one transaction, one outcome each.
     async fn insert(&self, items: Vec<Arc<InsertItem>>) -> DbResult<Vec<Inserted>>;
+    /// One insertion that takes the place of a message, both in one transaction. `None`: the message is not there.
+    async fn replace(&self, item: InsertItem, old: OldMessage) -> DbResult<Option<ReplaceOutcome>>;
     /// A message id for content that is written before its message; the sweep removes it if the message never comes.
     async fn stage(&self, account: AccountId, now: i64) -> DbResult<Option<MessageId>>;
     /// Writes chunks of a staged message.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail_rpc::Entry;
-use mail_types::{AccountId, FlagBits, KeywordTable, MailboxId, MessageId, UidSet};
+use mail_types::{AccountId, FlagBits, KeywordTable, MailboxId, MessageId, Uid, UidSet};
 
 /// A mailbox by name or by id.
 #[derive(Debug, Clone, Copy)]
@@ -247,6 +247,20 @@ pub(crate) enum Inserted {
     UidsUsedUp,
     /// The mailbox is not the one expected, or staged content is gone: prepare it anew.
     Stale,
+}
+
+/// What an insertion takes the place of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OldMessage {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) uid: Uid,
+}
+
+#[derive(Debug)]
+pub(crate) struct ReplaceOutcome {
+    pub(crate) inserted: Inserted,
+    /// The mod-sequence of the old message's mailbox if that went.
+    pub(crate) expunged_at: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

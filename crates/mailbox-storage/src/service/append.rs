@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use mail_rpc::pb::append_request::Step;
 use mail_rpc::{Refusal, Right, pb};
-use mail_types::{AccountId, MessageId};
+use mail_types::{AccountId, MailboxId, MessageId, Uid};
 use tonic::{Status, Streaming};
 
 use super::mailboxes::name;
 use super::{demand, no_account, no_mailbox, number, over_quota, publish, uids_used_up};
-use crate::db::{InsertItem, Inserted, KEPT_FOR_EVER, NewMessage, Place, Prepared, Which};
+use crate::db::{InsertItem, Inserted, KEPT_FOR_EVER, NewMessage, OldMessage, Place, Prepared, Which};
 use crate::keywords::{Unknown, flag_bits, system_bits};
 use crate::prepare::prepare;
 use crate::{Inner, now};
@@ -45,14 +45,22 @@ pub(super) async fn append(
     // RFC 9051 §6.3.12: told early that there is no such mailbox, the client saves its octets.
     let row = inner.db.mailbox(account, Which::Name(mailbox.as_str())).await?;
     row.ok_or_else(|| no_mailbox(mailbox.as_str()))?;
+    let old = old_message(start.replaced.as_ref())?;
     let messages = gather(inner, account, &mut steps).await?;
+    if old.is_some() && messages.len() != 1 {
+        return Err(invalid("one message takes the place of one"));
+    }
     for _ in 0..ATTEMPTS {
         let mut item = item(inner, account, mailbox.as_str(), &messages).await?;
         item.key.clone_from(&key);
         if start.keep_key {
             item.key_made_at = KEPT_FOR_EVER;
         }
-        let place = match inner.committer.insert(item).await? {
+        let outcome = match old {
+            Some(old) => replace(inner, item, old).await?,
+            None => inner.committer.insert(item).await?,
+        };
+        let place = match outcome {
             Inserted::Done { place, modseq } => {
                 publish(inner, account, place.mailbox, modseq);
                 place
@@ -67,6 +75,25 @@ pub(super) async fn append(
         return Ok(reply(place, messages.len()));
     }
     Err(Refusal::Unavailable("the mailbox kept changing; try again".into()).into())
+}
+
+fn old_message(replaced: Option<&pb::Replaced>) -> Result<Option<OldMessage>, Status> {
+    let Some(replaced) = replaced else { return Ok(None) };
+    let uid = Uid::new(replaced.uid).ok_or_else(|| invalid("0 is no UID"))?;
+    Ok(Some(OldMessage { mailbox: MailboxId::new(replaced.mailbox_id), uid }))
+}
+
+/// RFC 8508 §3.4: both happen, or nothing does.
+async fn replace(inner: &Inner, item: InsertItem, old: OldMessage) -> Result<Inserted, Status> {
+    let account = item.account;
+    let outcome = inner.db.replace(item, old).await?;
+    let outcome = outcome.ok_or_else(|| {
+        Status::from(Refusal::Declined("the message to be replaced does not exist any more".into()))
+    })?;
+    if outcome.expunged_at > 0 {
+        publish(inner, account, old.mailbox, outcome.expunged_at);
+    }
+    Ok(outcome.inserted)
 }
 
 fn invalid(what: &str) -> Status {
@@ -107,7 +134,7 @@ async fn gather(
             continue;
         }
         if let Some((header, octets)) = open.take() {
-            if octets.len() as u64 != header.size {
+            if octets.len() as u64 != header.size && !header.at_most {
                 return Err(invalid("a message is shorter than it was said to be"));
             }
             messages.push(finish(inner, account, header, octets.freeze(), &mut unstaged).await?);

@@ -217,7 +217,12 @@ pub(crate) fn append_steps(
     let mut steps = vec![Step::Start(start)];
     for (flags, octets) in messages {
         let (flags, size) = (Some(flags.clone()), octets.len() as u64);
-        steps.push(Step::Message(pb::AppendMessage { flags, received_at: Some(1_000_000_000), size }));
+        steps.push(Step::Message(pb::AppendMessage {
+            flags,
+            received_at: Some(1_000_000_000),
+            size,
+            ..Default::default()
+        }));
         steps.extend(octets.chunks(100_000).map(|part| Step::Chunk(Bytes::copy_from_slice(part))));
     }
     steps.push(Step::Finish(pb::Finish {}));

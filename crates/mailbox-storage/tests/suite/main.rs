@@ -34,6 +34,7 @@ mod flags;
 mod mailboxes;
 mod random;
 mod rebuild;
+mod replace;
 mod search;
 mod sort_keys;
 mod sync;

@@ -155,11 +155,13 @@ impl FolderImport<'_> {
             mailbox: self.folder.as_str().to_owned(),
             idempotency_key: Bytes::copy_from_slice(&key),
             keep_key: true,
+            replaced: None,
         };
         let header = pb::AppendMessage {
             flags: Some(pb::FlagSet { system: mail.flags.bits() as u32, keywords: mail.keywords }),
             received_at: mail.received_at,
             size: octets.len() as u64,
+            at_most: false,
         };
         let chunks = (0..octets.len())
             .step_by(CHUNK_BYTES)

@@ -1,5 +1,6 @@
 //! PostgreSQL: a read is one statement, a write one function call, both one round trip.
 
+mod insert;
 mod keys;
 mod read;
 mod tree;
@@ -250,13 +251,17 @@ impl Db for Postgres {
     }
 
     async fn insert(&self, items: Vec<Arc<InsertItem>>) -> DbResult<Vec<Inserted>> {
-        retry!(write::insert(&self.pool, &items))
+        retry!(insert::insert_pooled(&self.pool, &items))
+    }
+    async fn replace(&self, item: InsertItem, old: OldMessage) -> DbResult<Option<ReplaceOutcome>> {
+        let item = [Arc::new(item)];
+        retry!(insert::replace(&self.pool, &item, old))
     }
     async fn stage(&self, account: AccountId, now: i64) -> DbResult<Option<MessageId>> {
-        write::stage(&self.pool, account, now).await
+        insert::stage(&self.pool, account, now).await
     }
     async fn stage_chunks(&self, account: AccountId, message: MessageId, chunks: Vec<Chunk>) -> DbResult<()> {
-        write::stage_chunks(&self.pool, account, message, &chunks).await
+        insert::stage_chunks(&self.pool, account, message, &chunks).await
     }
     async fn confirm(&self, keys: Vec<(AccountId, Vec<u8>)>) -> DbResult<()> {
         retry!(write::confirm(&self.pool, &keys))
@@ -265,7 +270,7 @@ impl Db for Postgres {
         retry!(write::store_flags(&self.pool, &request))
     }
     async fn expunge(&self, request: Expunge) -> DbResult<Option<Written>> {
-        retry!(write::expunge(&self.pool, &request))
+        retry!(write::expunge_pooled(&self.pool, &request))
     }
     async fn copy(&self, request: Copy) -> DbResult<CopyOutcome> {
         retry!(write::copy_pooled(&self.pool, &request))

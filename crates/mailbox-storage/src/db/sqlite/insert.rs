@@ -16,14 +16,53 @@ pub(super) async fn insert(
 ) -> DbResult<Vec<Inserted>> {
     let mut out = Vec::with_capacity(items.len());
     for item in &items {
-        out.push(insert_item(conn, item).await?);
+        out.push(match look(conn, item).await? {
+            Some(target) => insert_item(conn, item, target).await?,
+            None => Inserted::NoAccount,
+        });
     }
     Ok(out)
 }
 
-async fn insert_item(conn: &mut SqliteConnection, item: &InsertItem) -> DbResult<Inserted> {
+/// Inserts first, on the old message's share of the quota too: an insertion that is refused leaves the old one alone.
+pub(super) async fn replace(
+    conn: &mut SqliteConnection,
+    item: InsertItem,
+    old: OldMessage,
+) -> DbResult<Option<ReplaceOutcome>> {
+    let done = |inserted, expunged_at| Ok(Some(ReplaceOutcome { inserted, expunged_at }));
+    let Some(mut target) = look(conn, &item).await? else { return done(Inserted::NoAccount, 0) };
+    if let Some(place) = target.known {
+        return done(Inserted::Duplicate(place), 0);
+    }
+    let size: Option<i64> = sqlx::query_scalar(
+        "SELECT size FROM mailbox_message WHERE account_id = $1 AND mailbox_id = $2 AND uid = $3",
+    )
+    .bind(item.account.as_i64())
+    .bind(old.mailbox.as_i64())
+    .bind(i64::from(old.uid.get()))
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(size) = size else { return Ok(None) };
+    target.used.used_bytes -= size;
+    target.used.used_messages -= 1;
+    let (account, now) = (item.account, item.now);
+    let inserted = insert_item(conn, &item, target).await?;
+    if !matches!(inserted, Inserted::Done { .. }) {
+        return done(inserted, 0);
+    }
+    let uids = UidSet::range(old.uid, old.uid);
+    let expunge = Expunge { account, mailbox: old.mailbox, uids, having: FlagBits::NONE, now };
+    let written = write::expunge(conn, expunge).await?;
+    done(inserted, written.map_or(0, |written| written.state.highest_modseq))
+}
+
+async fn insert_item(
+    conn: &mut SqliteConnection,
+    item: &InsertItem,
+    mut target: Target,
+) -> DbResult<Inserted> {
     let account = item.account.as_i64();
-    let Some(mut target) = look(conn, item).await? else { return Ok(Inserted::NoAccount) };
     if let Some(place) = target.known {
         return Ok(Inserted::Duplicate(place));
     }

@@ -210,6 +210,9 @@ impl Db for Sqlite {
     async fn insert(&self, items: Vec<Arc<InsertItem>>) -> DbResult<Vec<Inserted>> {
         self.writer.run(Haste::Now, move |c| Box::pin(insert::insert(c, items))).await
     }
+    async fn replace(&self, item: InsertItem, old: OldMessage) -> DbResult<Option<ReplaceOutcome>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(insert::replace(c, item, old))).await
+    }
     async fn stage(&self, account: AccountId, now: i64) -> DbResult<Option<MessageId>> {
         self.writer.run(Haste::Now, move |c| Box::pin(insert::stage(c, account, now))).await
     }

@@ -1,0 +1,58 @@
+//! REPLACE and UID REPLACE (RFC 8508): a message takes the place of another, in one transaction of storage.
+
+use imap_wire::{Append, Numbering, Replace, SeqBound, SequenceSet, Status};
+use mail_rpc::{Refusal, pb};
+
+use super::append;
+use crate::error::{CmdError, CmdResult, Done, DoneCode};
+use crate::session::Session;
+use crate::sync::Expunges;
+
+pub(crate) async fn replace(session: &mut Session, replace: Replace) -> CmdResult {
+    let Replace { by, message, mailbox, steps } = replace;
+    let old = match old_message(session, by, message).await {
+        Ok(old) => old,
+        Err(error) => {
+            session.framer.refuse_literal();
+            return Err(error);
+        }
+    };
+    let reply = match append::take(session, Append { mailbox, steps }, Some(old)).await? {
+        Ok(reply) => reply,
+        // Another session was faster.
+        Err(Refusal::Declined(_)) => {
+            session.sync(Expunges::Announce).await?;
+            return Err(CmdError::expunge_issued());
+        }
+        Err(refusal) => return Err(CmdError::of_destination(refusal)),
+    };
+    // RFC 8508 §4.3: before the expunge, so that a client never has neither of the two.
+    if let Some(code) = append::append_uid(&reply) {
+        code.with(|code| session.writer().untagged(Status::Ok, code, "Replacement message ready"));
+    }
+    session.sync(Expunges::Announce).await?;
+    if !session.enabled.condstore {
+        return Done::plain();
+    }
+    // RFC 8508 §4.5: as with UID EXPUNGE.
+    Done::with_code(DoneCode::HighestModSeq(session.selected()?.view.snapshot().meta().modseq))
+}
+
+/// The message that is to go.
+async fn old_message(
+    session: &mut Session,
+    by: Numbering,
+    message: SeqBound,
+) -> Result<pb::Replaced, CmdError> {
+    let selected = session.selected()?;
+    selected.demand_write()?;
+    let set = SequenceSet::Ranges(vec![(message, message)]);
+    let selection = selected.view.select(by, &set, &selected.saved)?;
+    let mailbox_id = selected.mailbox().get();
+    let uid = selected.view.messages(&selection).next().map(|message| message.entry.uid.get());
+    if let Some(uid) = uid {
+        return Ok(pb::Replaced { mailbox_id, uid });
+    }
+    session.sync(Expunges::Announce).await?;
+    Err(CmdError::expunge_issued())
+}
