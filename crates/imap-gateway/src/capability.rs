@@ -9,7 +9,7 @@ pub(crate) const BUSY: &[u8] = b"* BYE [UNAVAILABLE] Too many connections, pleas
 /// In every state.
 const ALWAYS: [&str; 6] = ["IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE"];
 /// After login.
-const AUTHENTICATED: [&str; 37] = [
+const AUTHENTICATED: [&str; 41] = [
     "NAMESPACE",
     "UIDPLUS",
     "MOVE",
@@ -34,6 +34,9 @@ const AUTHENTICATED: [&str; 37] = [
     "REPLACE",
     "CATENATE",
     "URL-PARTIAL",
+    "NOTIFY",
+    "METADATA",
+    "LIST-METADATA",
     "SORT",
     "SORT=DISPLAY",
     "ESORT",
@@ -47,6 +50,7 @@ const AUTHENTICATED: [&str; 37] = [
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
 ];
 
 /// The capabilities of a session now.

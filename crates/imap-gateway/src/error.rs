@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use bytes::Bytes;
-use imap_wire::Code;
+use imap_wire::{Code, MetadataCode};
 use line_server::ReadError;
 use mail_rpc::Refusal;
 use mail_types::{ModSeq, UidSet, UidValidity};
@@ -47,6 +47,8 @@ pub(crate) enum DoneCode {
     Capability(Vec<String>),
     HighestModSeq(ModSeq),
     MailboxId(String),
+    /// Octets of the longest annotation that was left out (RFC 5464 §4.2.1).
+    LongEntries(u64),
     Modified(UidSet),
     /// UIDVALIDITY of the destination, and the new UIDs.
     AppendUid(UidValidity, UidSet),
@@ -80,6 +82,7 @@ impl DoneCode {
                 write(Code::Capability(&names.iter().map(String::as_str).collect::<Vec<_>>()))
             }
             Self::HighestModSeq(modseq) => write(Code::HighestModSeq(*modseq)),
+            Self::LongEntries(size) => write(Code::Metadata(MetadataCode::LongEntries(*size))),
             Self::MailboxId(id) => write(Code::MailboxId(id)),
             Self::Modified(set) => write(Code::Modified(set)),
             Self::AppendUid(validity, uids) => write(Code::AppendUid(*validity, uids)),

@@ -51,5 +51,11 @@ pub(crate) const RECHECK_EVERY_WITHOUT_HINTS: Duration = Duration::from_secs(5);
 pub(crate) const RECHECK_BATCH: usize = 500;
 /// How often an idling client hears something, unless the operator says otherwise: routers forget connections after 2 minutes.
 pub(crate) const IDLE_NOTIFY: Duration = Duration::from_secs(110);
+/// Mailboxes that one NOTIFY may name (RFC 5465 §3.1).
+pub(crate) const NOTIFY_NAMES_MAX: usize = 1000;
+/// Lines about other mailboxes that NOTIFY brings at once; beyond it comes NOTIFICATIONOVERFLOW (RFC 5465 §5.8).
+pub(crate) const NOTIFY_LINES_MAX: usize = 500;
+/// Shortest time between two looks at the mailboxes of an account for one session with NOTIFY.
+pub(crate) const NOTIFY_PAUSE: Duration = Duration::from_millis(200);
 /// A grant with less left than this is renewed before it is used, in seconds.
 pub(crate) const GRANT_MARGIN_SECONDS: i64 = 5 * 60;

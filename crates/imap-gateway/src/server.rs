@@ -66,6 +66,10 @@ pub struct Settings {
     pub memory: Budget,
     /// Largest message that APPEND takes, in octets.
     pub message_bytes_max: u64,
+    /// `/shared/comment` of the server (RFC 5464 §3.2.1.1); empty: none.
+    pub comment: String,
+    /// `/shared/admin`: a URI by which the operator is reached; empty: none.
+    pub admin: String,
     /// Bytes of mailbox snapshots kept for the next SELECT.
     pub snapshot_cache_bytes: usize,
     /// Bytes of envelopes, structures and the like kept for the next FETCH.
@@ -99,6 +103,8 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(31 * 60),
             memory: Budget::new(MEMORY_BYTES),
             message_bytes_max: MESSAGE_BYTES_MAX,
+            comment: String::new(),
+            admin: String::new(),
             snapshot_cache_bytes: CACHE_BYTES,
             derived_cache_bytes: CACHE_BYTES,
             content_cache_bytes: CACHE_BYTES,

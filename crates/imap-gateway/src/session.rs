@@ -12,10 +12,12 @@ use service_runtime::metrics;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::annotations::Told;
 use crate::capability;
 use crate::cmd;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::limits::{BAD_COMMANDS_MAX, BAD_COMMANDS_UNAUTHENTICATED_MAX, FLUSH_BYTES};
+use crate::notify::{self, Notifier};
 use crate::server::{Gateway, PROTOCOL};
 use crate::state::{Enabled, Phase, Selected, State, User, describe};
 
@@ -29,6 +31,10 @@ pub(crate) struct Session {
     pub(crate) login_failures: u32,
     /// Names that the present command gave in another form than they have (RFC 9051 §6.3.9.7).
     pub(crate) normalized: Vec<(String, MailboxName)>,
+    /// Once NOTIFY was used.
+    pub(crate) notify: Option<Box<Notifier>>,
+    /// After ENABLE METADATA.
+    pub(crate) annotations: Option<Box<Told>>,
     bad_commands: u32,
 }
 
@@ -42,6 +48,8 @@ pub(crate) async fn run(gateway: Arc<Gateway>, connection: Connection) {
         enabled: Enabled::default(),
         login_failures: 0,
         normalized: Vec::new(),
+        notify: None,
+        annotations: None,
         bad_commands: 0,
     };
     let end = session.serve().await;
@@ -110,7 +118,13 @@ impl Session {
         match self.framer.next(self.connection.buffer()) {
             FrameStep::NeedMore => {
                 self.connection.flush().await?;
-                self.fill().await?;
+                // RFC 5465 §3.1: while no command is in progress, and none is on its way.
+                let waits = self.notify.as_ref().is_some_and(|notifier| notifier.is_waiting());
+                if waits && self.connection.buffer().is_empty() {
+                    Box::pin(self.wait_for_news()).await?;
+                } else {
+                    self.fill().await?;
+                }
             }
             FrameStep::Continue => self.writer().continuation("OK"),
             FrameStep::Command(frame) | FrameStep::LiteralStream(frame) => {
@@ -128,6 +142,11 @@ impl Session {
             FrameStep::Error(error) => self.frame_error(&error)?,
         }
         Ok(())
+    }
+
+    async fn wait_for_news(&mut self) -> Result<(), End> {
+        let event = notify::event(self).await?;
+        notify::handle(self, event, false).await
     }
 
     /// More input, unless the server stops.
@@ -176,9 +195,16 @@ impl Session {
 
     async fn execute(&mut self, tag: &Tag, body: CommandBody) -> CmdResult {
         self.renew_grant().await?;
-        let done = cmd::execute(self, tag, body).await;
+        let result = cmd::execute(self, tag, body).await;
         cmd::context::refresh(self).await?;
-        done
+        if self.notify.is_some() {
+            self.watch_selected();
+            // What was done is done: that more cannot be told of new messages now does not undo it.
+            if let Err(error @ (CmdError::Bye(_) | CmdError::Disconnected(_))) = self.tell_fresh().await {
+                return Err(error);
+            }
+        }
+        result
     }
 
     /// Writes the tagged reply.
@@ -314,6 +340,7 @@ impl Session {
 
     /// Drops the selected mailbox.
     pub(crate) fn unselect(&mut self) {
+        self.forget_fresh();
         self.state = match std::mem::replace(&mut self.state, State::Logout) {
             State::Selected(user, _) => State::Authenticated(user),
             other => other,

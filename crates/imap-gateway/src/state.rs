@@ -63,6 +63,7 @@ pub(crate) struct Enabled {
     pub(crate) rev2: bool,
     /// UTF8=ACCEPT (RFC 6855 §3).
     pub(crate) utf8_accept: bool,
+    pub(crate) watches: Watches,
 }
 
 impl Enabled {
@@ -79,6 +80,15 @@ impl Enabled {
     pub(crate) fn writer(self, out: &mut BytesMut) -> Writer<'_> {
         Writer::with(out, WriteOptions { utf8: self.utf8(), ..WriteOptions::default() })
     }
+}
+
+/// What NOTIFY says of the selected mailbox's flags (RFC 5465 §5.1).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Watches {
+    /// Unasked FETCH lines have the UID.
+    pub(crate) uid: bool,
+    /// Flags that other sessions change are not told.
+    pub(crate) hide_flags: bool,
 }
 
 impl User {
@@ -185,12 +195,15 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::Namespace => ("NAMESPACE", Phase::Authenticated),
         C::Status { .. } => ("STATUS", Phase::Authenticated),
         C::Append(_) => ("APPEND", Phase::Authenticated),
+        C::Notify(_) => ("NOTIFY", Phase::Authenticated),
         C::Idle => ("IDLE", Phase::Authenticated),
         // RFC 4978 §3: in any state; before login it would only help attackers.
         C::Compress(_) => ("COMPRESS", Phase::Authenticated),
         C::GetQuota(_) => ("GETQUOTA", Phase::Authenticated),
         C::GetQuotaRoot(_) => ("GETQUOTAROOT", Phase::Authenticated),
         C::SetQuota { .. } => ("SETQUOTA", Phase::Authenticated),
+        C::GetMetadata(_) => ("GETMETADATA", Phase::Authenticated),
+        C::SetMetadata { .. } => ("SETMETADATA", Phase::Authenticated),
         C::Check => ("CHECK", Phase::Selected),
         C::Close => ("CLOSE", Phase::Selected),
         C::Unselect => ("UNSELECT", Phase::Selected),
@@ -213,9 +226,6 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         | C::GetAcl(_)
         | C::ListRights { .. }
         | C::MyRights(_)
-        | C::GetMetadata(_)
-        | C::SetMetadata { .. }
-        | C::Notify(_)
         | C::GenUrlAuth(_)
         | C::ResetKey { .. }
         | C::UrlFetch(_) => ("OTHER", Phase::NotOffered),

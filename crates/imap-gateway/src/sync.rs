@@ -95,7 +95,12 @@ impl Session {
         let recent_from = recent_from(&newer, reply, selected.access);
         selected.view.add_recent(recent_from, newer.meta().uid_next);
         selected.checked_at = Instant::now();
-        announce(selected, self.enabled, self.connection.output(), newer, (expunges, own))
+        let above = selected.view.last_uid();
+        announce(selected, self.enabled, self.connection.output(), newer, (expunges, own))?;
+        if selected.view.last_uid() > above {
+            self.note_fresh(above);
+        }
+        Ok(())
     }
 
     /// Before a command is concluded: is there news that it should bring? A hint says so, or it is long since we looked; clients
@@ -106,7 +111,7 @@ impl Session {
         while let Some(wake) = selected.subscription.changed().now_or_never() {
             stale |= selected.is_news(&wake);
         }
-        if stale { self.sync(expunges).await } else { Ok(()) }
+        if stale { self.sync_news(expunges).await } else { Ok(()) }
     }
 
     /// Tells the client what a snapshot that another session brought has to say.
@@ -227,7 +232,7 @@ fn write_flag_changes(
     own: Option<&OwnStore<'_>>,
 ) {
     let Some(own) = own else {
-        for change in &advance.changed {
+        for change in advance.changed.iter().filter(|_| !enabled.watches.hide_flags) {
             let entry = view.snapshot().get(change.index);
             write_flags_line(view, enabled, out, (change.index, &entry), None);
         }
@@ -238,6 +243,9 @@ fn write_flag_changes(
     let mut changes = advance.changed.iter().peekable();
     for index in stored.ranges().iter().cloned().flatten() {
         while let Some(change) = changes.next_if(|change| change.index < index) {
+            if enabled.watches.hide_flags {
+                continue;
+            }
             let entry = view.snapshot().get(change.index);
             write_flags_line(view, enabled, out, (change.index, &entry), None);
         }
@@ -260,7 +268,7 @@ fn write_flag_changes(
             Echo::Line | Echo::Silent => write_flags_line(view, enabled, out, (index, &entry), Some(own)),
         }
     }
-    for change in changes {
+    for change in changes.filter(|_| !enabled.watches.hide_flags) {
         let entry = view.snapshot().get(change.index);
         write_flags_line(view, enabled, out, (change.index, &entry), None);
     }
@@ -276,7 +284,8 @@ fn write_flags_line(
     let mut writer = enabled.writer(out);
     let mut line = writer.fetch_message(view.number_of(index), entry.uid);
     // RFC 9051 §6.4.9: replies to UID commands have the UID; §7.5.2 and RFC 7162 §3.2.4: these clients get it always.
-    if enabled.rev2 || enabled.qresync || own.is_some_and(|own| own.by == Numbering::Uid) {
+    let always = enabled.rev2 || enabled.qresync || enabled.watches.uid;
+    if always || own.is_some_and(|own| own.by == Numbering::Uid) {
         line.uid(entry.uid);
     }
     if enabled.condstore || own.is_some_and(|own| own.conditional) {

@@ -125,8 +125,10 @@ impl Inner {
             match self.mailbox.check_mod_seqs(request).await {
                 Ok(reply) => {
                     for (watched, modseq) in batch.iter().zip(reply.highest_modseq) {
-                        // 0: gone, or the grant has run out.
-                        if modseq == 0 || modseq > watched.modseq.load(Ordering::Relaxed) {
+                        let told = watched.modseq.load(Ordering::Relaxed);
+                        // 0: gone, or the grant has run out. A fingerprint of all mailboxes does not grow, it differs.
+                        let is_all = watched.mailbox.get() == 0;
+                        if modseq == 0 || modseq > told || is_all && modseq != told {
                             watched.wake.notify_one();
                         }
                     }

@@ -125,6 +125,10 @@ impl MailboxClient {
         read sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply);
     unary!(/// Texts that are there more or less.
         read fuzzy_search(pb::FuzzySearchRequest) -> pb::FuzzySearchReply);
+    unary!(/// GETMETADATA.
+        read get_metadata(pb::GetMetadataRequest) -> pb::GetMetadataReply);
+    unary!(/// SETMETADATA.
+        write set_metadata(pb::SetMetadataRequest) -> pb::SetMetadataReply);
 
     /// Attributes and derived data, in pages.
     ///

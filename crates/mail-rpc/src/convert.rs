@@ -18,6 +18,11 @@ pub struct Entry {
     pub message: MessageId,
 }
 
+/// A message as it travels: equal messages of one version of the contract are equal octets.
+pub fn encode(message: &impl prost::Message) -> Vec<u8> {
+    message.encode_to_vec()
+}
+
 /// Entries as columns of differences: a mailbox of 100 000 is well under a megabyte.
 pub fn entries_to_pb(entries: impl IntoIterator<Item = Entry>) -> pb::Entries {
     let mut out = pb::Entries::default();

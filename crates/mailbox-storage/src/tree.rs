@@ -18,6 +18,7 @@ const UIDVALIDITY_MAX: i64 = u32::MAX as i64;
 pub(crate) struct Tree {
     pub(crate) next_mailbox_id: i64,
     pub(crate) next_uidvalidity: i64,
+    pub(crate) annotation_version: i64,
     /// Ordered by name.
     pub(crate) mailboxes: Vec<MailboxRow>,
     /// Subscribed to, but not there.
@@ -227,7 +228,7 @@ impl<'a> Plan<'a> {
         keywords: String,
     ) -> Result<MailboxId, Refusal> {
         if self.tree.mailboxes.len() + self.made.len() >= MAILBOXES_MAX {
-            return Err(Refusal::Limit(format!("more than {MAILBOXES_MAX} mailboxes")));
+            return Err(Refusal::Exhausted(format!("more than {MAILBOXES_MAX} mailboxes")));
         }
         let id = MailboxId::new(self.next_mailbox_id.unsigned_abs());
         self.next_mailbox_id += 1;

@@ -93,6 +93,8 @@ folders! {
     rfc5256: "rfc5256",
     rfc5267: "rfc5267",
     rfc5321: "rfc5321",
+    rfc5464: "rfc5464",
+    rfc5465: "rfc5465",
     rfc5550: "rfc5550",
     rfc5957: "rfc5957",
     rfc6203: "rfc6203",
@@ -141,6 +143,7 @@ folders! {
     rfc9051_e_rev2: "rfc9051/E-rev2",
     rfc9208: "rfc9208",
     rfc9394: "rfc9394",
+    rfc9590: "rfc9590",
 }
 
 #[test]

@@ -138,6 +138,8 @@ pub(crate) async fn start_imap(
         idle_timeout: config.limits.idle_timeout(),
         memory: backends.memory.clone(),
         message_bytes_max: config.limits.message_size_max.as_u64(),
+        comment: config.imap.comment.clone(),
+        admin: config.imap.admin.clone(),
         ..imap_gateway::Settings::default()
     };
     let services = imap_gateway::Backends {

@@ -326,7 +326,8 @@ async fn appended(session: &mut Session, reply: &pb::AppendReply) -> CmdResult {
     if let State::Selected(_, selected) = &session.state
         && selected.mailbox().get() == reply.mailbox_id
     {
-        session.sync(Expunges::Announce).await?;
+        session.sync_news(Expunges::Announce).await?;
+        session.note_own_messages(&reply.uids);
     }
     match append_uid(reply) {
         Some(code) => Done::with_code(code),

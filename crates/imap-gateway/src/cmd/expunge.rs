@@ -11,7 +11,7 @@ use crate::sync::Expunges;
 
 /// RFC 3501 §6.4.1: all that is acknowledged is on disk already.
 pub(crate) async fn check(session: &mut Session) -> CmdResult {
-    session.sync(Expunges::Announce).await?;
+    session.sync_news(Expunges::Announce).await?;
     Done::plain()
 }
 

@@ -70,7 +70,8 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
     Done::plain()
 }
 
-async fn send(
+/// Writes the lines of some messages of the selected mailbox.
+pub(crate) async fn send(
     session: &mut Session,
     plan: &Plan,
     messages: &[Message],

@@ -5,11 +5,12 @@ use std::time::Duration;
 use imap_wire::{Code, LineStep, Status, Tag};
 use mailbox_hints::Wake;
 use service_runtime::metrics;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::Instrument;
 
 use super::context;
 use crate::error::CmdError;
+use crate::notify;
 use crate::session::{End, Session};
 use crate::state::State;
 use crate::sync::Expunges;
@@ -51,6 +52,12 @@ pub(crate) async fn idle(session: &mut Session, tag: &Tag) -> Result<(), End> {
             LineStep::NeedMore => {}
         }
         session.connection.flush().await?;
+        if session.notify.is_some() {
+            if Box::pin(notified(session, keepalive_at)).await? {
+                keepalive_at = Instant::now() + period;
+            }
+            continue;
+        }
         match next(session, watch.as_ref(), keepalive_at).await? {
             Event::Input => continue,
             Event::Shutdown => return Err(End::Bye("Server is shutting down".to_owned())),
@@ -81,6 +88,20 @@ pub(crate) async fn idle(session: &mut Session, tag: &Tag) -> Result<(), End> {
     }
 }
 
+/// RFC 5465 §4: what NOTIFY asked for, no more and no less. True: it was time to say something.
+async fn notified(session: &mut Session, keepalive_at: Instant) -> Result<bool, End> {
+    match timeout_at(keepalive_at, notify::event(session)).await {
+        Ok(event) => {
+            notify::handle(session, event?, true).await?;
+            Ok(false)
+        }
+        Err(_) => {
+            session.writer().untagged(Status::Ok, Code::None, "Still here");
+            Ok(true)
+        }
+    }
+}
+
 async fn next(session: &mut Session, watch: Option<&Watch>, keepalive_at: Instant) -> Result<Event, End> {
     let Session { connection, state, gateway, .. } = session;
     let hint = async {
@@ -107,7 +128,7 @@ async fn next(session: &mut Session, watch: Option<&Watch>, keepalive_at: Instan
 
 async fn catch_up(session: &mut Session) -> Result<(), CmdError> {
     session.renew_grant().await?;
-    session.sync(Expunges::Announce).await?;
+    session.sync_news(Expunges::Announce).await?;
     context::refresh(session).await
 }
 

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use imap_wire::{List, ListLine, ListReturn, Lsub, MailboxAttribute, Writer, list_match};
+use imap_wire::{List, ListLine, ListReturn, Lsub, MailboxAttribute, MetadataOptions, Writer, list_match};
 use mail_rpc::pb;
 use mail_types::{HIERARCHY_SEPARATOR, MailboxName, SpecialUse};
 
+use super::metadata;
 use super::status::{StatusLine, deleted_bytes};
 use crate::error::{CmdError, CmdResult, Done};
 use crate::limits::FLUSH_BYTES;
 use crate::session::Session;
 
 pub(crate) async fn list(session: &mut Session, list: &List) -> CmdResult {
-    if list.returns.my_rights || list.returns.metadata.is_some() {
+    if list.returns.my_rights {
         return Err(CmdError::bad("This return option is not offered"));
     }
     if !list.extended && list.patterns.iter().all(String::is_empty) {
@@ -25,6 +26,7 @@ pub(crate) async fn list(session: &mut Session, list: &List) -> CmdResult {
     let patterns: Vec<String> =
         list.patterns.iter().map(|pattern| format!("{}{pattern}", list.reference)).collect();
     let limit = session.gateway.settings.message_bytes_max;
+    let metadata = Metadata::load(session, &tree, list).await?;
     for (name, node) in &tree.nodes {
         if !patterns.iter().any(|pattern| list_match(pattern, name)) {
             continue;
@@ -36,6 +38,9 @@ pub(crate) async fn list(session: &mut Session, list: &List) -> CmdResult {
             let deleted_bytes = deleted_bytes(session, state, items).await?;
             let line = StatusLine { state, items, deleted_bytes, append_limit: limit };
             line.write(&mut session.writer());
+        }
+        if let (Some(metadata), Some(state)) = (&metadata, &node.state) {
+            metadata.write(session, name, state.mailbox_id);
         }
         if session.connection.queued() >= FLUSH_BYTES {
             session.connection.flush().await?;
@@ -105,7 +110,7 @@ pub(crate) async fn lsub(session: &mut Session, lsub: &Lsub) -> CmdResult {
 }
 
 /// All names that can be listed, in order.
-struct Tree {
+pub(crate) struct Tree {
     nodes: BTreeMap<String, Node>,
 }
 
@@ -116,6 +121,31 @@ struct Node {
     subscribed: bool,
     /// A mailbox below it exists.
     has_children: bool,
+}
+
+/// RFC 9590 §3: annotations that LIST tells, by mailbox.
+struct Metadata {
+    entries: Vec<String>,
+    options: MetadataOptions,
+    values: BTreeMap<u64, metadata::Values>,
+}
+
+impl Metadata {
+    async fn load(session: &Session, tree: &Tree, list: &List) -> Result<Option<Self>, CmdError> {
+        let Some((options, entries)) = &list.returns.metadata else { return Ok(None) };
+        let entries: Vec<String> = entries.iter().map(|entry| entry.to_ascii_lowercase()).collect();
+        entries.iter().try_for_each(|entry| metadata::demand_scope(entry))?;
+        let states: Vec<&pb::MailboxState> =
+            tree.nodes.values().filter_map(|node| node.state.as_ref()).collect();
+        let values = metadata::of_all(session, &states, &entries).await?;
+        Ok(Some(Self { entries, options: *options, values }))
+    }
+
+    fn write(&self, session: &mut Session, name: &str, mailbox: u64) {
+        let nothing = metadata::Values::new();
+        let values = self.values.get(&mailbox).unwrap_or(&nothing);
+        metadata::write(session, name, values, (self.options, &self.entries));
+    }
 }
 
 struct Line {
@@ -137,7 +167,7 @@ async fn load(session: &mut Session) -> Result<Tree, CmdError> {
 }
 
 impl Tree {
-    fn new(reply: pb::ListReply) -> Self {
+    pub(crate) fn new(reply: pb::ListReply) -> Self {
         let mut tree = Self { nodes: BTreeMap::new() };
         for state in reply.mailboxes {
             for parent in parents(&state.name) {
@@ -195,6 +225,27 @@ impl Tree {
         Some(Line { attributes, child_info })
     }
 
+    /// The line of a name that something happened to (RFC 5465 §5.4, §5.5).
+    pub(crate) fn write_event(&self, writer: &mut Writer<'_>, name: &str, old_name: Option<&str>) {
+        let nothing = Node::default();
+        let node = self.nodes.get(name).unwrap_or(&nothing);
+        let mut attributes = Vec::new();
+        match &node.state {
+            None => attributes.push(MailboxAttribute::NonExistent),
+            Some(state) => {
+                attributes.extend(SpecialUse::from_number(state.special_use).map(MailboxAttribute::Use));
+            }
+        }
+        attributes.push(match node.has_children {
+            true => MailboxAttribute::HasChildren,
+            false => MailboxAttribute::HasNoChildren,
+        });
+        if node.subscribed {
+            attributes.push(MailboxAttribute::Subscribed);
+        }
+        writer.list(&ListLine { attributes: &attributes, name, child_info: &[], old_name });
+    }
+
     fn any_below(&self, name: &str, is: impl Fn(&Node) -> bool) -> bool {
         let prefix = format!("{name}{HIERARCHY_SEPARATOR}");
         self.nodes
@@ -224,6 +275,7 @@ mod tests {
                 })
                 .collect(),
             ghost_subscriptions: ghosts.iter().map(|name| (*name).to_owned()).collect(),
+            ..Default::default()
         })
     }
 

@@ -23,6 +23,7 @@ pub(crate) async fn create(session: &mut Session, name: &MailboxName, uses: &[Sp
         other => other.into(),
     })?;
     list::write_normalized(session, name, &[]);
+    session.note_own_names(&[name.as_str()]);
     Done::with_code(DoneCode::MailboxId(format!("M{}", state.mailbox_id)))
 }
 
@@ -38,6 +39,7 @@ pub(crate) async fn delete(session: &mut Session, name: &MailboxName) -> CmdResu
         Err(refusal) => return Err(refusal.into()),
     }
     list::write_normalized(session, name, &[MailboxAttribute::NonExistent]);
+    session.note_own_names(&[name.as_str()]);
     Done::plain()
 }
 
@@ -55,6 +57,7 @@ pub(crate) async fn rename(session: &mut Session, from: &MailboxName, to: &Mailb
         session.normalized = vec![(given.unwrap_or_else(|| from.as_str().to_owned()), to.clone())];
     }
     list::write_normalized(session, to, &[]);
+    session.note_own_names(&[from.as_str(), to.as_str()]);
     Done::plain()
 }
 
@@ -72,5 +75,6 @@ async fn set_subscribed(session: &mut Session, name: &MailboxName, subscribed: b
     let request =
         pb::SubscribeRequest { grant: session.grant()?, name: name.as_str().to_owned(), subscribed };
     session.gateway.backends.mailbox.subscribe(request).await?;
+    session.note_own_names(&[name.as_str()]);
     Done::plain()
 }

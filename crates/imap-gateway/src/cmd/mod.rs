@@ -5,11 +5,12 @@ mod catenate;
 pub(crate) mod context;
 mod copy;
 mod expunge;
-mod fetch;
+pub(crate) mod fetch;
 pub(crate) mod idle;
-mod list;
+pub(crate) mod list;
 mod login;
 mod mailbox;
+pub(crate) mod metadata;
 mod multisearch;
 mod quota;
 mod report;
@@ -18,7 +19,7 @@ mod search;
 mod select;
 mod session;
 mod sort;
-mod status;
+pub(crate) mod status;
 mod store;
 mod thread;
 
@@ -36,7 +37,7 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Logout => session::logout(session),
         C::Id(_) => session::id(session),
         C::StartTls => session::start_tls(session, tag).await,
-        C::Enable(names) => session::enable(session, &names),
+        C::Enable(names) => session::enable(session, &names).await,
         C::Compress(mechanism) => session::compress(session, tag, &mechanism).await,
         C::Namespace => session::namespace(session),
         C::Authenticate { mechanism, initial } => login::authenticate(session, &mechanism, initial).await,
@@ -53,6 +54,9 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Status { mailbox, items } => status::status(session, &mailbox, &items).await,
         C::Append(append) => append::append(session, append).await,
         C::Replace(replace) => replace::replace(session, replace).await,
+        C::Notify(notify) => crate::notify::notify(session, notify).await,
+        C::GetMetadata(get) => metadata::get(session, get).await,
+        C::SetMetadata { mailbox, entries } => metadata::set(session, mailbox, entries).await,
         C::GetQuota(root) => quota::get_quota(session, &root).await,
         C::GetQuotaRoot(name) => quota::get_quota_root(session, &name).await,
         C::SetQuota { .. } => quota::set_quota(),

@@ -21,8 +21,7 @@ pub(crate) async fn get_quota(session: &mut Session, root: &str) -> CmdResult {
 
 /// RFC 9208 §4.1.3
 pub(crate) async fn get_quota_root(session: &mut Session, name: &MailboxName) -> CmdResult {
-    let request = pb::StatusRequest { grant: session.grant()?, name: name.as_str().to_owned() };
-    session.gateway.backends.mailbox.status(request).await?;
+    // The mailbox need not exist: this is what one of that name would have.
     session.writer().quota_root(name.as_str(), &[""]);
     write_quota(session).await?;
     Done::plain()
@@ -46,6 +45,9 @@ async fn write_quota(session: &mut Session) -> Result<(), CmdError> {
     }
     if quota.limit_messages > 0 {
         resources.push(("MESSAGE", quota.used_messages, quota.limit_messages));
+    }
+    if quota.limit_mailboxes > 0 {
+        resources.push(("MAILBOX", quota.used_mailboxes, quota.limit_mailboxes));
     }
     session.writer().quota("", &resources);
     Ok(())

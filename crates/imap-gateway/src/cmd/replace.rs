@@ -31,6 +31,9 @@ pub(crate) async fn replace(session: &mut Session, replace: Replace) -> CmdResul
         code.with(|code| session.writer().untagged(Status::Ok, code, "Replacement message ready"));
     }
     session.sync(Expunges::Announce).await?;
+    if session.selected()?.mailbox().get() == reply.mailbox_id {
+        session.note_own_messages(&reply.uids);
+    }
     if !session.enabled.condstore {
         return Done::plain();
     }

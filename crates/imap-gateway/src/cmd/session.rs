@@ -2,6 +2,7 @@
 
 use imap_wire::{Code, Framer, Limits, Status, Tag};
 
+use crate::annotations::Told;
 use crate::capability;
 use crate::error::{CmdError, CmdResult, Done};
 use crate::session::Session;
@@ -17,7 +18,8 @@ pub(crate) fn capability(session: &mut Session) -> CmdResult {
 
 /// RFC 9051 §6.1.2
 pub(crate) async fn noop(session: &mut Session) -> CmdResult {
-    session.sync(Expunges::Announce).await?;
+    session.sync_news(Expunges::Announce).await?;
+    session.tell_annotations().await?;
     Done::plain()
 }
 
@@ -47,7 +49,7 @@ pub(crate) async fn start_tls(session: &mut Session, tag: &Tag) -> CmdResult {
 }
 
 /// RFC 5161 §3.1
-pub(crate) fn enable(session: &mut Session, names: &[String]) -> CmdResult {
+pub(crate) async fn enable(session: &mut Session, names: &[String]) -> CmdResult {
     let mut enabled = Vec::new();
     for name in names {
         let mut name = name.as_str();
@@ -57,6 +59,11 @@ pub(crate) fn enable(session: &mut Session, names: &[String]) -> CmdResult {
                 name = "IMAP4rev2";
             }
             "UTF8=ACCEPT" if session.gateway.settings.utf8_accept => session.enabled.utf8_accept = true,
+            // RFC 5464 §4.4
+            "METADATA" => {
+                let list = crate::notify::load(session).await?;
+                session.annotations = Some(Box::new(Told::new(list.metadata_version)));
+            }
             "CONDSTORE" => session.enabled.condstore = true,
             // RFC 7162 §3.2.3: QRESYNC enables CONDSTORE.
             "QRESYNC" => {

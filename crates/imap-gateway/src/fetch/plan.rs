@@ -111,6 +111,11 @@ impl Plan {
         self.newly_seen = Some((uids, items));
     }
 
+    /// MODSEQ is among the items, so that the client knows of mod-sequences (RFC 7162 §3.1).
+    pub(crate) fn tells_mod_seq(&self) -> bool {
+        self.items.contains(&FetchItem::ModSeq)
+    }
+
     /// The items of one message.
     pub(super) fn items_of(&self, uid: Uid) -> &[FetchItem] {
         match &self.newly_seen {

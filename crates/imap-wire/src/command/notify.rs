@@ -55,6 +55,8 @@ pub enum NotifyEvent {
     MessageNew(Vec<FetchItem>),
     /// The other events.
     Other(MessageEvents),
+    /// One that is not known, upper-case (`event-ext`, RFC 5465 §8).
+    Unknown(String),
 }
 
 /// Events without arguments (RFC 5465 §5).

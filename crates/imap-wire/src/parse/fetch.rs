@@ -183,7 +183,7 @@ fn section(cursor: &mut Cursor<'_>) -> Parsed<Section> {
 pub(crate) fn section_text(text: &str) -> Option<Section> {
     let bytes = bytes::Bytes::copy_from_slice(text.as_bytes());
     let frame = Frame { end: bytes.len(), bytes, literals: Vec::new(), open: None, continuation: false };
-    let mut cursor = Cursor::new(&frame, false);
+    let mut cursor = Cursor::new(&frame, crate::ParseOptions::default());
     section(&mut cursor).ok().filter(|_| cursor.is_end())
 }
 

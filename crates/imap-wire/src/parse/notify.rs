@@ -54,7 +54,10 @@ fn event(cursor: &mut Cursor<'_>) -> Parsed<NotifyEvent> {
         "SUBSCRIPTIONCHANGE" => MessageEvents::SubscriptionChange,
         "MAILBOXMETADATACHANGE" => MessageEvents::MailboxMetadataChange,
         "SERVERMETADATACHANGE" => MessageEvents::ServerMetadataChange,
-        _ => return Err(Fail { kind: ParseErrorKind::Expected("an event"), at: start }),
+        _ => {
+            cursor.at = start;
+            return Ok(NotifyEvent::Unknown(cursor.atom()?.to_ascii_uppercase()));
+        }
     };
     Ok(NotifyEvent::Other(event))
 }

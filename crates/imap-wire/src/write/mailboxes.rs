@@ -222,6 +222,16 @@ impl Writer<'_> {
         self.astring(rights.as_bytes());
         self.line_end();
     }
+    /// `* METADATA mailbox entry...` (RFC 5464 §4.4.2): names of what has changed; the empty name is the server.
+    pub fn metadata_names(&mut self, mailbox: &str, entries: &[&str]) {
+        self.raw("* METADATA ");
+        self.mailbox(mailbox);
+        for entry in entries {
+            self.raw(" ");
+            self.astring(entry.as_bytes());
+        }
+        self.line_end();
+    }
     /// `* METADATA mailbox (entry value...)` (RFC 5464 §4.4.1); the empty name is the server.
     pub fn metadata(&mut self, mailbox: &str, entries: &[(&str, Option<&[u8]>)]) {
         self.raw("* METADATA ");
@@ -231,7 +241,15 @@ impl Writer<'_> {
             self.raw(if i > 0 { " " } else { "" });
             self.astring(entry.as_bytes());
             self.raw(" ");
-            self.nstring(*value);
+            match value {
+                // RFC 5464 §5: a literal8, since no other string can hold NUL.
+                Some(value) if value.contains(&0) => {
+                    self.raw("~");
+                    self.literal_header(value.len() as u64);
+                    self.buf.extend_from_slice(value);
+                }
+                _ => self.nstring(*value),
+            }
         }
         self.raw(")");
         self.line_end();

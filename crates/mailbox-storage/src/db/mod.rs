@@ -1,5 +1,6 @@
 //! The one narrow door to the database: batch operations, each one transaction. No domain rules on the other side of it.
 
+mod annotation;
 pub(crate) mod postgres;
 mod rebuild;
 pub(crate) mod sqlite;
@@ -12,6 +13,7 @@ use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Uid, UidSet};
 
 use crate::error::{DbError, DbResult};
 use crate::tree::{Tree, TreeChange};
+pub(crate) use annotation::{Annotate, Annotated, AnnotationQuery, AnnotationRow};
 pub(crate) use rebuild::Rebuild;
 use rebuild::{LEASE, OUTDATED, REBUILD_KEYS, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, rebuild_one};
 pub(crate) use types::*;
@@ -152,6 +154,13 @@ pub(crate) trait Db: Send + Sync + 'static {
     async fn expunge(&self, request: Expunge) -> DbResult<Option<Written>>;
     /// Copies or moves.
     async fn copy(&self, request: Copy) -> DbResult<CopyOutcome>;
+
+    // ---- annotations ----
+
+    /// A page of them.
+    async fn annotations(&self, query: AnnotationQuery) -> DbResult<Vec<AnnotationRow>>;
+    /// Sets or removes them, all or none.
+    async fn annotate(&self, request: Annotate) -> DbResult<Annotated>;
 
     // ---- upkeep ----
 

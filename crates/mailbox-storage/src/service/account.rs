@@ -36,7 +36,13 @@ pub(super) async fn purge(inner: &Inner, request: pb::PurgeRequest) -> Result<pb
 
 pub(super) async fn get_quota(inner: &Inner, request: pb::GetQuotaRequest) -> Result<pb::Quota, Status> {
     let account = demand(inner, &request.grant, Right::Own)?;
-    Ok(quota_to_pb(inner.db.quota(account).await?.ok_or_else(no_account)?))
+    let quota = inner.db.quota(account).await?.ok_or_else(no_account)?;
+    let tree = inner.db.tree(account).await?.ok_or_else(no_account)?;
+    Ok(pb::Quota {
+        used_mailboxes: tree.mailboxes.len() as u64,
+        limit_mailboxes: tree::MAILBOXES_MAX as u64,
+        ..quota_to_pb(quota)
+    })
 }
 
 pub(super) async fn set_quota(inner: &Inner, request: pb::SetQuotaRequest) -> Result<pb::Quota, Status> {
@@ -60,5 +66,6 @@ fn quota_to_pb(quota: Quota) -> pb::Quota {
         used_messages: quota.used_messages.unsigned_abs(),
         limit_bytes: quota.limit_bytes.unsigned_abs(),
         limit_messages: quota.limit_messages.unsigned_abs(),
+        ..pb::Quota::default()
     }
 }

@@ -14,11 +14,31 @@ use crate::tree::{self, Tree, TreeChange};
 
 pub(super) async fn list(inner: &Inner, request: pb::ListRequest) -> Result<pb::ListReply, Status> {
     let account = demand(inner, &request.grant, Right::Own)?;
+    list_reply(inner, account).await
+}
+
+/// What List answers.
+///
+/// # Errors
+/// Those of the database; NOT_FOUND without an account.
+pub(super) async fn list_reply(inner: &Inner, account: AccountId) -> Result<pb::ListReply, Status> {
     let tree = inner.db.tree(account).await?.ok_or_else(no_account)?;
-    Ok(pb::ListReply {
+    let mut reply = pb::ListReply {
         mailboxes: tree.mailboxes.iter().map(state_to_pb).collect(),
         ghost_subscriptions: tree.ghosts,
-    })
+        fingerprint: 0,
+        metadata_version: tree.annotation_version.unsigned_abs(),
+    };
+    reply.fingerprint = fingerprint(&reply);
+    Ok(reply)
+}
+
+/// A number that stands for all of it.
+fn fingerprint(reply: &pb::ListReply) -> u64 {
+    let hash = blake3::hash(&mail_rpc::encode(reply));
+    let first = hash.as_bytes().first_chunk().copied().unwrap_or_default();
+    // As a mod-sequence it has 63 bits, and is not 0.
+    u64::from_le_bytes(first) >> 1 | 1
 }
 
 pub(super) async fn status(inner: &Inner, request: pb::StatusRequest) -> Result<pb::MailboxState, Status> {

@@ -10,6 +10,7 @@ mod fetch;
 mod flags;
 mod fuzzy;
 mod mailboxes;
+mod metadata;
 mod search;
 mod sort_keys;
 mod sync;
@@ -130,6 +131,13 @@ impl Mailbox for Storage {
         request: Request<pb::ConfirmDeliveriesRequest>,
     ) -> Reply<pb::ConfirmDeliveriesReply> {
         call!(self, request, "Mailbox.ConfirmDeliveries", deliver::confirm_deliveries)
+    }
+
+    async fn get_metadata(&self, request: Request<pb::GetMetadataRequest>) -> Reply<pb::GetMetadataReply> {
+        call!(self, request, "Mailbox.GetMetadata", metadata::get)
+    }
+    async fn set_metadata(&self, request: Request<pb::SetMetadataRequest>) -> Reply<pb::SetMetadataReply> {
+        call!(self, request, "Mailbox.SetMetadata", metadata::set)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Bringing a caller up to date: opening, changes, tombstones, the batched re-check, the maildrop.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+
 use mail_rpc::{Entry, Right, entries_to_pb, pb, set_to_pb};
 use mail_types::{AccountId, MailboxId, UidSet};
 use tonic::Status;
@@ -7,7 +10,7 @@ use tonic::Status;
 use super::{demand, mailbox_gone, no_mailbox, number};
 use crate::Inner;
 use crate::db::{MailboxRow, Since, SyncRows, Which, Written};
-use crate::service::mailboxes::name;
+use crate::service::mailboxes::{list_reply, name};
 
 pub(super) async fn open(inner: &Inner, request: pb::OpenRequest) -> Result<pb::SyncReply, Status> {
     let account = demand(inner, &request.grant, Right::Own)?;
@@ -53,11 +56,25 @@ pub(super) async fn check_mod_seqs(
         watches.push((account, MailboxId::new(watch.mailbox_id)));
     }
     let found = inner.db.modseqs(&watches).await?;
-    let highest_modseq = found
+    let mut highest_modseq: Vec<u64> = found
         .into_iter()
         .zip(&watches)
         .map(|(modseq, (account, _))| if account.get() == 0 { 0 } else { modseq.unsigned_abs() })
         .collect();
+    // Few sessions wait for all mailboxes of an account (NOTIFY), so these are read one by one.
+    let mut fingerprints = HashMap::new();
+    for ((account, mailbox), answer) in watches.iter().zip(&mut highest_modseq) {
+        if mailbox.get() != 0 || account.get() == 0 {
+            continue;
+        }
+        *answer = match fingerprints.entry(*account) {
+            MapEntry::Occupied(known) => *known.get(),
+            // An account that is gone is like a mailbox that is gone.
+            MapEntry::Vacant(place) => {
+                *place.insert(list_reply(inner, *account).await.map_or(0, |reply| reply.fingerprint))
+            }
+        };
+    }
     Ok(pb::CheckModSeqsReply { highest_modseq })
 }
 

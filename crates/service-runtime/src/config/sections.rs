@@ -40,6 +40,10 @@ section! {
         utf8_accept: bool = true,
         /// Seconds until an idling client hears `* OK Still here`, plus up to a quarter, so that not all do at once.
         idle_notify_seconds: u64 = 110,
+        /// A note about this server that clients can read, RFC 5464 §3.2.1.1.
+        comment: String = String::new(),
+        /// A URI by which its operator is reached, such as `mailto:postmaster@example.com`.
+        admin: String = String::new(),
     }
 }
 

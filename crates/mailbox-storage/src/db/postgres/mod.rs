@@ -1,5 +1,6 @@
 //! PostgreSQL: a read is one statement, a write one function call, both one round trip.
 
+mod annotation;
 mod insert;
 mod keys;
 mod read;
@@ -274,6 +275,13 @@ impl Db for Postgres {
     }
     async fn copy(&self, request: Copy) -> DbResult<CopyOutcome> {
         retry!(write::copy_pooled(&self.pool, &request))
+    }
+
+    async fn annotations(&self, query: AnnotationQuery) -> DbResult<Vec<AnnotationRow>> {
+        annotation::select(&self.pool, &query).await
+    }
+    async fn annotate(&self, request: Annotate) -> DbResult<Annotated> {
+        retry!(annotation::annotate(&self.pool, &request))
     }
 
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {

@@ -6,12 +6,13 @@ use super::*;
 const VACATED_NAMES_KEPT: i64 = 10_000;
 
 pub(super) async fn load(conn: &mut PgConnection, account: AccountId) -> DbResult<Option<Tree>> {
-    let counters: Option<(i64, i64)> =
-        sqlx::query_as("SELECT next_mailbox_id, next_uidvalidity FROM account_store WHERE account_id = $1")
-            .bind(account.as_i64())
-            .fetch_optional(&mut *conn)
-            .await?;
-    let Some((next_mailbox_id, next_uidvalidity)) = counters else { return Ok(None) };
+    let counters: Option<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT next_mailbox_id, next_uidvalidity, annotation_version FROM account_store WHERE account_id = $1",
+    )
+    .bind(account.as_i64())
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((next_mailbox_id, next_uidvalidity, annotation_version)) = counters else { return Ok(None) };
     let columns = mailbox_columns("m");
     let sql = format!("SELECT {columns} FROM mailbox m WHERE m.account_id = $1 ORDER BY m.name");
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(account.as_i64()).fetch_all(&mut *conn).await?;
@@ -23,6 +24,7 @@ pub(super) async fn load(conn: &mut PgConnection, account: AccountId) -> DbResul
     Ok(Some(Tree {
         next_mailbox_id,
         next_uidvalidity,
+        annotation_version,
         mailboxes: rows.iter().map(|row| mailbox_row(row, 0)).collect::<DbResult<_>>()?,
         ghosts,
         vacated: Default::default(),
@@ -118,7 +120,8 @@ const DELETE: &str = "
       gone AS (DELETE FROM mailbox_message WHERE account_id = $1 AND mailbox_id = $2 RETURNING message_id),
       queued AS (INSERT INTO garbage SELECT DISTINCT $1::bigint, message_id, $3::bigint FROM gone
         ON CONFLICT (account_id, message_id) DO UPDATE SET since = excluded.since),
-      unburied AS (DELETE FROM tombstone WHERE account_id = $1 AND mailbox_id = $2)
+      unburied AS (DELETE FROM tombstone WHERE account_id = $1 AND mailbox_id = $2),
+      bare AS (DELETE FROM annotation WHERE account_id = $1 AND mailbox_id = $2)
     UPDATE account_store SET used_bytes = used_bytes - box.bytes, used_messages = used_messages - box.messages
       FROM box WHERE account_id = $1";
 
@@ -147,8 +150,15 @@ async fn move_all(
         flag_map,
         now: crate::now(),
     };
-    match write::copy(conn, &request).await? {
-        CopyOutcome::Done(_) => Ok(()),
-        other => Err(damaged(format!("INBOX did not move: {other:?}"))),
+    match write::copy(&mut *conn, &request).await? {
+        CopyOutcome::Done(_) => {}
+        other => return Err(damaged(format!("INBOX did not move: {other:?}"))),
     }
+    sqlx::query(super::super::annotation::COPY)
+        .bind(account.as_i64())
+        .bind(from.as_i64())
+        .bind(to.as_i64())
+        .execute(conn)
+        .await?;
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! SQLite: readers on a small pool, every write through one task on one connection, so that they share commits.
 
+mod annotation;
 mod insert;
 mod keys;
 mod read;
@@ -234,6 +235,13 @@ impl Db for Sqlite {
     }
     async fn copy(&self, request: Copy) -> DbResult<CopyOutcome> {
         self.writer.run(Haste::Now, move |c| Box::pin(write::copy(c, request))).await
+    }
+
+    async fn annotations(&self, query: AnnotationQuery) -> DbResult<Vec<AnnotationRow>> {
+        annotation::select(&self.pool, &query).await
+    }
+    async fn annotate(&self, request: Annotate) -> DbResult<Annotated> {
+        self.writer.run(Haste::Now, move |c| Box::pin(annotation::annotate(c, request))).await
     }
 
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {

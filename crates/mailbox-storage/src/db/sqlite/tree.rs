@@ -8,12 +8,13 @@ use super::*;
 const VACATED_NAMES_KEPT: i64 = 10_000;
 
 pub(super) async fn load(conn: &mut SqliteConnection, account: AccountId) -> DbResult<Option<Tree>> {
-    let counters: Option<(i64, i64)> =
-        sqlx::query_as("SELECT next_mailbox_id, next_uidvalidity FROM account_store WHERE account_id = $1")
-            .bind(account.as_i64())
-            .fetch_optional(&mut *conn)
-            .await?;
-    let Some((next_mailbox_id, next_uidvalidity)) = counters else { return Ok(None) };
+    let counters: Option<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT next_mailbox_id, next_uidvalidity, annotation_version FROM account_store WHERE account_id = $1",
+    )
+    .bind(account.as_i64())
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((next_mailbox_id, next_uidvalidity, annotation_version)) = counters else { return Ok(None) };
     let sql = format!("SELECT {MAILBOX_COLUMNS} FROM mailbox m WHERE m.account_id = $1 ORDER BY m.name");
     let rows = sqlx::query(AssertSqlSafe(sql)).bind(account.as_i64()).fetch_all(&mut *conn).await?;
     let ghosts =
@@ -24,6 +25,7 @@ pub(super) async fn load(conn: &mut SqliteConnection, account: AccountId) -> DbR
     Ok(Some(Tree {
         next_mailbox_id,
         next_uidvalidity,
+        annotation_version,
         mailboxes: rows.iter().map(|row| mailbox_row(row, 0)).collect::<DbResult<_>>()?,
         ghosts,
         vacated: Default::default(),
@@ -110,6 +112,7 @@ const DELETE: &str = "
       FROM mailbox m WHERE account_store.account_id = $1 AND m.account_id = $1 AND m.id = $2;
     DELETE FROM mailbox_message WHERE account_id = $1 AND mailbox_id = $2;
     DELETE FROM tombstone WHERE account_id = $1 AND mailbox_id = $2;
+    DELETE FROM annotation WHERE account_id = $1 AND mailbox_id = $2;
     DELETE FROM mailbox WHERE account_id = $1 AND id = $2;";
 
 const VACATE: &str = "
@@ -137,8 +140,15 @@ async fn move_all(
         flag_map,
         now: crate::now(),
     };
-    match write::copy(conn, request).await? {
-        CopyOutcome::Done(_) => Ok(()),
-        other => Err(damaged(format!("INBOX did not move: {other:?}"))),
+    match write::copy(&mut *conn, request).await? {
+        CopyOutcome::Done(_) => {}
+        other => return Err(damaged(format!("INBOX did not move: {other:?}"))),
     }
+    sqlx::query(super::super::annotation::COPY)
+        .bind(account.as_i64())
+        .bind(from.as_i64())
+        .bind(to.as_i64())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
