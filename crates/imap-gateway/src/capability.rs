@@ -9,7 +9,7 @@ pub(crate) const BUSY: &[u8] = b"* BYE [UNAVAILABLE] Too many connections, pleas
 /// In every state.
 const ALWAYS: [&str; 6] = ["IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE"];
 /// After login.
-const AUTHENTICATED: [&str; 41] = [
+const AUTHENTICATED: &[&str] = &[
     "NAMESPACE",
     "UIDPLUS",
     "MOVE",
@@ -37,6 +37,7 @@ const AUTHENTICATED: [&str; 41] = [
     "NOTIFY",
     "METADATA",
     "LIST-METADATA",
+    "URLAUTH",
     "SORT",
     "SORT=DISPLAY",
     "ESORT",

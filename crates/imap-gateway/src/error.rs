@@ -47,6 +47,8 @@ pub(crate) enum DoneCode {
     Capability(Vec<String>),
     HighestModSeq(ModSeq),
     MailboxId(String),
+    /// The mechanism of authorized URLs (RFC 4467 §8).
+    UrlMech,
     /// Octets of the longest annotation that was left out (RFC 5464 §4.2.1).
     LongEntries(u64),
     Modified(UidSet),
@@ -82,6 +84,7 @@ impl DoneCode {
                 write(Code::Capability(&names.iter().map(String::as_str).collect::<Vec<_>>()))
             }
             Self::HighestModSeq(modseq) => write(Code::HighestModSeq(*modseq)),
+            Self::UrlMech => write(Code::UrlMechInternal),
             Self::LongEntries(size) => write(Code::Metadata(MetadataCode::LongEntries(*size))),
             Self::MailboxId(id) => write(Code::MailboxId(id)),
             Self::Modified(set) => write(Code::Modified(set)),

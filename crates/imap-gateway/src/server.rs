@@ -70,6 +70,8 @@ pub struct Settings {
     pub comment: String,
     /// `/shared/admin`: a URI by which the operator is reached; empty: none.
     pub admin: String,
+    /// Addresses of accounts that submission servers log in with (`submit+`, RFC 4467 §3).
+    pub submit_users: Vec<String>,
     /// Bytes of mailbox snapshots kept for the next SELECT.
     pub snapshot_cache_bytes: usize,
     /// Bytes of envelopes, structures and the like kept for the next FETCH.
@@ -105,6 +107,7 @@ impl Default for Settings {
             message_bytes_max: MESSAGE_BYTES_MAX,
             comment: String::new(),
             admin: String::new(),
+            submit_users: Vec::new(),
             snapshot_cache_bytes: CACHE_BYTES,
             derived_cache_bytes: CACHE_BYTES,
             content_cache_bytes: CACHE_BYTES,

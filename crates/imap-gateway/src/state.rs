@@ -204,6 +204,9 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::SetQuota { .. } => ("SETQUOTA", Phase::Authenticated),
         C::GetMetadata(_) => ("GETMETADATA", Phase::Authenticated),
         C::SetMetadata { .. } => ("SETMETADATA", Phase::Authenticated),
+        C::GenUrlAuth(_) => ("GENURLAUTH", Phase::Authenticated),
+        C::ResetKey { .. } => ("RESETKEY", Phase::Authenticated),
+        C::UrlFetch(_) => ("URLFETCH", Phase::Authenticated),
         C::Check => ("CHECK", Phase::Selected),
         C::Close => ("CLOSE", Phase::Selected),
         C::Unselect => ("UNSELECT", Phase::Selected),
@@ -225,9 +228,6 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         | C::DeleteAcl { .. }
         | C::GetAcl(_)
         | C::ListRights { .. }
-        | C::MyRights(_)
-        | C::GenUrlAuth(_)
-        | C::ResetKey { .. }
-        | C::UrlFetch(_) => ("OTHER", Phase::NotOffered),
+        | C::MyRights(_) => ("OTHER", Phase::NotOffered),
     }
 }

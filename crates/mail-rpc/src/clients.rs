@@ -129,6 +129,10 @@ impl MailboxClient {
         read get_metadata(pb::GetMetadataRequest) -> pb::GetMetadataReply);
     unary!(/// SETMETADATA.
         write set_metadata(pb::SetMetadataRequest) -> pb::SetMetadataReply);
+    unary!(/// GENURLAUTH.
+        read sign_urls(pb::SignUrlsRequest) -> pb::SignUrlsReply);
+    unary!(/// RESETKEY.
+        write reset_url_keys(pb::ResetUrlKeysRequest) -> pb::ResetUrlKeysReply);
 
     /// Attributes and derived data, in pages.
     ///
@@ -147,6 +151,31 @@ impl MailboxClient {
     /// As [`Self::fetch`].
     pub async fn content(&self, request: pb::ContentRequest) -> Result<Streaming<pb::ContentChunk>, Status> {
         match timed("content", timeout(DEADLINE, self.0.clone().content(request))).await {
+            Ok(reply) => reply.map(tonic::Response::into_inner),
+            Err(_) => Err(late()),
+        }
+    }
+
+    /// Attributes of the message of a signed URL.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn fetch_url(&self, request: pb::FetchUrlRequest) -> Result<Streaming<pb::FetchPage>, Status> {
+        match timed("fetch_url", timeout(DEADLINE, self.0.clone().fetch_url(request))).await {
+            Ok(reply) => reply.map(tonic::Response::into_inner),
+            Err(_) => Err(late()),
+        }
+    }
+
+    /// Octets of the message of a signed URL.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn content_url(
+        &self,
+        request: pb::ContentUrlRequest,
+    ) -> Result<Streaming<pb::ContentChunk>, Status> {
+        match timed("content_url", timeout(DEADLINE, self.0.clone().content_url(request))).await {
             Ok(reply) => reply.map(tonic::Response::into_inner),
             Err(_) => Err(late()),
         }

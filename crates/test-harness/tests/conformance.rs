@@ -83,6 +83,7 @@ folders! {
     rfc3501: "rfc3501",
     rfc3516: "rfc3516",
     rfc4315: "rfc4315",
+    rfc4467: "rfc4467",
     rfc4469: "rfc4469",
     rfc4731: "rfc4731",
     rfc4978: "rfc4978",

@@ -140,6 +140,7 @@ pub(crate) async fn start_imap(
         message_bytes_max: config.limits.message_size_max.as_u64(),
         comment: config.imap.comment.clone(),
         admin: config.imap.admin.clone(),
+        submit_users: config.imap.submit_users.clone(),
         ..imap_gateway::Settings::default()
     };
     let services = imap_gateway::Backends {

@@ -36,7 +36,7 @@ pub(super) async fn open_at(
     url: &ImapUrl,
 ) -> Result<Option<Part>, CmdError> {
     let storage = &session.gateway.backends.mailbox;
-    Part::open(storage, place, url.uid, (&url.section, url.partial)).await
+    Part::open(storage, place, url.uid, (&url.section, url.partial), None).await
 }
 
 /// The mailbox of a URL; `None` if it is not there, or another one of that name.

@@ -13,8 +13,8 @@ mod mailbox;
 pub(crate) mod metadata;
 mod multisearch;
 mod quota;
-mod report;
 mod replace;
+mod report;
 mod search;
 mod select;
 mod session;
@@ -22,6 +22,7 @@ mod sort;
 pub(crate) mod status;
 mod store;
 mod thread;
+mod url_auth;
 
 use imap_wire::{CommandBody, Tag};
 
@@ -57,6 +58,9 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Notify(notify) => crate::notify::notify(session, notify).await,
         C::GetMetadata(get) => metadata::get(session, get).await,
         C::SetMetadata { mailbox, entries } => metadata::set(session, mailbox, entries).await,
+        C::GenUrlAuth(urls) => url_auth::generate(session, urls).await,
+        C::ResetKey { mailbox, mechanisms } => url_auth::reset(session, mailbox, &mechanisms).await,
+        C::UrlFetch(urls) => url_auth::fetch(session, urls).await,
         C::GetQuota(root) => quota::get_quota(session, &root).await,
         C::GetQuotaRoot(name) => quota::get_quota_root(session, &name).await,
         C::SetQuota { .. } => quota::set_quota(),

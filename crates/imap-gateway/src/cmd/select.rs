@@ -103,6 +103,8 @@ fn write_state(session: &mut Session) -> Result<(), CmdError> {
     }
     writer.untagged(Status::Ok, Code::HighestModSeq(meta.modseq), "Highest mod-sequence");
     writer.untagged(Status::Ok, Code::MailboxId(&format!("M{}", meta.mailbox)), "Mailbox id");
+    // RFC 4467 §8
+    writer.untagged(Status::Ok, Code::UrlMechInternal, "Mechanisms of authorized URLs");
     Ok(())
 }
 

@@ -32,12 +32,26 @@ impl Contents {
         place: &Place,
         ranges: Vec<pb::ContentRange>,
     ) -> Result<Self, CmdError> {
-        if ranges.is_empty() {
+        let (grant, mailbox_id) = (place.grant.clone(), place.mailbox.get());
+        Self::request(storage, pb::ContentRequest { grant, mailbox_id, ranges }, None).await
+    }
+
+    /// The same; with a proof, of the message of a signed URL.
+    pub(super) async fn request(
+        storage: &MailboxClient,
+        request: pb::ContentRequest,
+        proof: Option<&pb::UrlProof>,
+    ) -> Result<Self, CmdError> {
+        if request.ranges.is_empty() {
             return Ok(Self { chunks: None, ahead: None, finished: None });
         }
-        let request =
-            pb::ContentRequest { grant: place.grant.clone(), mailbox_id: place.mailbox.get(), ranges };
-        let chunks = storage.content(request).await;
+        let chunks = match proof {
+            None => storage.content(request).await,
+            Some(proof) => {
+                let (url, request) = (Some(proof.clone()), Some(request));
+                storage.content_url(pb::ContentUrlRequest { url, request }).await
+            }
+        };
         let chunks = chunks.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
         Ok(Self { chunks: Some(chunks), ahead: None, finished: None })
     }

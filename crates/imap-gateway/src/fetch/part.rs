@@ -32,6 +32,7 @@ impl Part {
         place: &Place,
         uid: Uid,
         (section, partial): (&Section, Option<BytesRange>),
+        proof: Option<&pb::UrlProof>,
     ) -> Result<Option<Self>, CmdError> {
         let request = pb::FetchRequest {
             grant: place.grant.clone(),
@@ -40,7 +41,13 @@ impl Part {
             parts: *section != Section::default(),
             ..pb::FetchRequest::default()
         };
-        let mut pages = storage.fetch(request).await?;
+        let mut pages = match proof {
+            None => storage.fetch(request).await?,
+            Some(proof) => {
+                let (url, request) = (Some(proof.clone()), Some(request));
+                storage.fetch_url(pb::FetchUrlRequest { url, request }).await?
+            }
+        };
         let Some(page) = in_time(pages.message()).await.map_err(CmdError::from)? else { return Ok(None) };
         let Some(message) = page.messages.into_iter().next() else { return Ok(None) };
         let index = match message.parts.is_empty() {
@@ -55,7 +62,12 @@ impl Part {
         let size = range.end - range.start;
         let ranges =
             (size > 0).then(|| pb::ContentRange { uid: uid.get(), offset: range.start, length: size });
-        let mut contents = Contents::open(storage, place, ranges.into_iter().collect()).await?;
+        let request = pb::ContentRequest {
+            grant: place.grant.clone(),
+            mailbox_id: place.mailbox.get(),
+            ranges: ranges.into_iter().collect(),
+        };
+        let mut contents = Contents::request(storage, request, proof).await?;
         if matches!(located, Located::Range(_)) {
             return Ok(Some(Self { size, left: size, contents, made: None }));
         }

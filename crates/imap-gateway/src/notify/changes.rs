@@ -133,10 +133,12 @@ impl Known {
                     changes.names.insert(now.name.clone(), Some(old.name.clone()));
                 }
             }
-            (Some(old), Some(now)) if old.subscribed != now.subscribed => {
-                if spec.events(&now.name, true).subscriptions && !own.contains(&now.name) {
-                    changes.names.entry(now.name.clone()).or_default();
-                }
+            (Some(old), Some(now))
+                if old.subscribed != now.subscribed
+                    && spec.events(&now.name, true).subscriptions
+                    && !own.contains(&now.name) =>
+            {
+                changes.names.entry(now.name.clone()).or_default();
             }
             (Some(only), None) | (None, Some(only)) if !own.contains(&only.name) => {
                 if wants(only) {

@@ -104,6 +104,8 @@ pub enum Code<'a> {
     UnknownCte,
     /// `UNSEEN` (RFC 3501): a sequence number.
     Unseen(u32),
+    /// `URLMECH` (RFC 4467): the one mechanism there is.
+    UrlMechInternal,
     /// `USEATTR` (RFC 6154)
     UseAttr,
 }
@@ -266,6 +268,7 @@ fn simple(code: &Code<'_>) -> Option<&'static str> {
         Code::UidNotSticky => "UIDNOTSTICKY",
         Code::Unavailable => "UNAVAILABLE",
         Code::UnknownCte => "UNKNOWN-CTE",
+        Code::UrlMechInternal => "URLMECH INTERNAL",
         Code::UseAttr => "USEATTR",
         _ => return None,
     })

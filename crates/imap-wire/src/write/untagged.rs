@@ -93,6 +93,17 @@ impl Writer<'_> {
         }
         self.line_end();
     }
+    /// `* URLFETCH url {n}`, after which the caller writes the octets and [`Self::url_fetch_end`].
+    pub fn url_fetch_literal(&mut self, url: &[u8], size: u64) {
+        self.raw("* URLFETCH ");
+        self.string(url);
+        self.raw(" ");
+        self.literal_header(size);
+    }
+    /// Ends a URLFETCH line.
+    pub fn url_fetch_end(&mut self) {
+        self.line_end();
+    }
     /// `* URLFETCH url data...` (RFC 4467 §7); NIL for a URL that cannot be had.
     pub fn url_fetch(&mut self, urls: &[(&[u8], Option<&[u8]>)]) {
         self.raw("* URLFETCH");

@@ -162,6 +162,18 @@ pub(crate) trait Db: Send + Sync + 'static {
     /// Sets or removes them, all or none.
     async fn annotate(&self, request: Annotate) -> DbResult<Annotated>;
 
+    // ---- mailbox access keys ----
+
+    /// The key of a mailbox; `fresh` becomes it if there is none.
+    async fn url_key(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        fresh: Option<Vec<u8>>,
+    ) -> DbResult<Option<Vec<u8>>>;
+    /// Another key for a mailbox, or no keys any more.
+    async fn url_key_reset(&self, account: AccountId, other: Option<(MailboxId, Vec<u8>)>) -> DbResult<()>;
+
     // ---- upkeep ----
 
     /// Removes up to `limit` messages without references queued before `before`; how many queue entries it looked at.

@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tracing::Instrument;
 
-use super::demand;
+use super::{demand, url};
 use crate::Inner;
 use crate::db::ChunkRow;
 use crate::prepare::{CHUNK_BYTES, unpack_chunk};
@@ -28,6 +28,28 @@ pub(super) async fn content(
     request: pb::ContentRequest,
 ) -> Result<ReceiverStream<Result<pb::ContentChunk, Status>>, Status> {
     let account = demand(inner, &request.grant, Right::Own)?;
+    Ok(answer(inner, account, request))
+}
+
+/// The same of the one message that a signed URL opens (RFC 4467 §6).
+pub(super) async fn content_url(
+    inner: &Arc<Inner>,
+    request: pb::ContentUrlRequest,
+) -> Result<ReceiverStream<Result<pb::ContentChunk, Status>>, Status> {
+    let proof = request.url.unwrap_or_default();
+    let mut request = request.request.unwrap_or_default();
+    let (owner, mailbox) = url::verify(inner, &request.grant, &proof).await?;
+    let uid = proof.target.map_or(0, |target| target.uid);
+    request.mailbox_id = mailbox.get();
+    request.ranges.iter_mut().for_each(|range| range.uid = uid);
+    Ok(answer(inner, owner, request))
+}
+
+fn answer(
+    inner: &Arc<Inner>,
+    account: AccountId,
+    request: pb::ContentRequest,
+) -> ReceiverStream<Result<pb::ContentChunk, Status>> {
     let (sender, receiver) = channel(2);
     let inner = Arc::clone(inner);
     let work = async move {
@@ -37,7 +59,7 @@ pub(super) async fn content(
         }
     };
     tokio::spawn(work.in_current_span());
-    Ok(ReceiverStream::new(receiver))
+    ReceiverStream::new(receiver)
 }
 
 /// What is to be sent of one stored chunk; without a chunk, an answer that needs none.

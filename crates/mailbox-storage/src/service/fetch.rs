@@ -9,7 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tracing::Instrument;
 
-use super::demand;
+use super::{demand, url};
 use crate::Inner;
 use crate::db::{Columns, MessageRow};
 
@@ -27,6 +27,28 @@ pub(super) async fn fetch(
     request: pb::FetchRequest,
 ) -> Result<ReceiverStream<Result<pb::FetchPage, Status>>, Status> {
     let account = demand(inner, &request.grant, Right::Own)?;
+    Ok(answer(inner, account, request))
+}
+
+/// The same of the one message that a signed URL opens (RFC 4467 §6).
+pub(super) async fn fetch_url(
+    inner: &Arc<Inner>,
+    request: pb::FetchUrlRequest,
+) -> Result<ReceiverStream<Result<pb::FetchPage, Status>>, Status> {
+    let proof = request.url.unwrap_or_default();
+    let mut request = request.request.unwrap_or_default();
+    let (owner, mailbox) = url::verify(inner, &request.grant, &proof).await?;
+    let uid = proof.target.map_or(0, |target| target.uid);
+    request.mailbox_id = mailbox.get();
+    request.uids = vec![pb::UidRange { first: uid, last: uid }];
+    Ok(answer(inner, owner, request))
+}
+
+fn answer(
+    inner: &Arc<Inner>,
+    account: AccountId,
+    request: pb::FetchRequest,
+) -> ReceiverStream<Result<pb::FetchPage, Status>> {
     let (sender, receiver) = channel(1);
     let inner = Arc::clone(inner);
     let work = async move {
@@ -36,7 +58,7 @@ pub(super) async fn fetch(
         }
     };
     tokio::spawn(work.in_current_span());
-    Ok(ReceiverStream::new(receiver))
+    ReceiverStream::new(receiver)
 }
 
 /// No connection is held while a page waits for the caller.

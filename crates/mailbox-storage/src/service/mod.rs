@@ -14,6 +14,7 @@ mod metadata;
 mod search;
 mod sort_keys;
 mod sync;
+mod url;
 
 use mail_rpc::pb::{self, mailbox_server::Mailbox};
 use mail_rpc::{GrantError, Refusal, Right, adopt_trace_context, current_traceparent};
@@ -40,6 +41,8 @@ type Reply<T> = Result<Response<T>, Status>;
 impl Mailbox for Storage {
     type FetchStream = ReceiverStream<Result<pb::FetchPage, Status>>;
     type ContentStream = ReceiverStream<Result<pb::ContentChunk, Status>>;
+    type FetchUrlStream = ReceiverStream<Result<pb::FetchPage, Status>>;
+    type ContentUrlStream = ReceiverStream<Result<pb::ContentChunk, Status>>;
     type DeliverStream = ReceiverStream<Result<pb::DeliverResult, Status>>;
 
     async fn provision(&self, request: Request<pb::ProvisionRequest>) -> Reply<pb::ProvisionReply> {
@@ -138,6 +141,22 @@ impl Mailbox for Storage {
     }
     async fn set_metadata(&self, request: Request<pb::SetMetadataRequest>) -> Reply<pb::SetMetadataReply> {
         call!(self, request, "Mailbox.SetMetadata", metadata::set)
+    }
+
+    async fn sign_urls(&self, request: Request<pb::SignUrlsRequest>) -> Reply<pb::SignUrlsReply> {
+        call!(self, request, "Mailbox.SignUrls", url::sign)
+    }
+    async fn reset_url_keys(
+        &self,
+        request: Request<pb::ResetUrlKeysRequest>,
+    ) -> Reply<pb::ResetUrlKeysReply> {
+        call!(self, request, "Mailbox.ResetUrlKeys", url::reset)
+    }
+    async fn fetch_url(&self, request: Request<pb::FetchUrlRequest>) -> Reply<Self::FetchUrlStream> {
+        call!(self, request, "Mailbox.FetchUrl", fetch::fetch_url)
+    }
+    async fn content_url(&self, request: Request<pb::ContentUrlRequest>) -> Reply<Self::ContentUrlStream> {
+        call!(self, request, "Mailbox.ContentUrl", content::content_url)
     }
 }
 

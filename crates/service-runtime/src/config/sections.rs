@@ -44,6 +44,9 @@ section! {
         comment: String = String::new(),
         /// A URI by which its operator is reached, such as `mailto:postmaster@example.com`.
         admin: String = String::new(),
+        /// Addresses of accounts that mail submission servers log in with to fetch what `submit+` URLs point to, RFC 4467 §3.
+        #[serde(deserialize_with = "list")]
+        submit_users: Vec<String> = Vec::new(),
     }
 }
 

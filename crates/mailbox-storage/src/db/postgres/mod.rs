@@ -6,6 +6,7 @@ mod keys;
 mod read;
 mod tree;
 mod upkeep;
+mod url_key;
 mod write;
 
 use std::str::FromStr;
@@ -282,6 +283,18 @@ impl Db for Postgres {
     }
     async fn annotate(&self, request: Annotate) -> DbResult<Annotated> {
         retry!(annotation::annotate(&self.pool, &request))
+    }
+
+    async fn url_key(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        fresh: Option<Vec<u8>>,
+    ) -> DbResult<Option<Vec<u8>>> {
+        url_key::get(&self.pool, account, mailbox, fresh).await
+    }
+    async fn url_key_reset(&self, account: AccountId, other: Option<(MailboxId, Vec<u8>)>) -> DbResult<()> {
+        url_key::reset(&self.pool, account, other).await
     }
 
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {

@@ -40,6 +40,7 @@ pub(super) async fn account_purge(pool: &PgPool, account: AccountId) -> DbResult
         "DELETE FROM subscription_ghost WHERE account_id = $1",
         "DELETE FROM vacated_name WHERE account_id = $1",
         "DELETE FROM annotation WHERE account_id = $1",
+        "DELETE FROM url_key WHERE account_id = $1",
     ] {
         sqlx::query(statement).bind(account.as_i64()).execute(&mut *tx).await?;
     }

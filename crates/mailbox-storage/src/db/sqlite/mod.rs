@@ -6,6 +6,7 @@ mod keys;
 mod read;
 mod tree;
 mod upkeep;
+mod url_key;
 mod write;
 mod writer;
 
@@ -242,6 +243,21 @@ impl Db for Sqlite {
     }
     async fn annotate(&self, request: Annotate) -> DbResult<Annotated> {
         self.writer.run(Haste::Now, move |c| Box::pin(annotation::annotate(c, request))).await
+    }
+
+    async fn url_key(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        fresh: Option<Vec<u8>>,
+    ) -> DbResult<Option<Vec<u8>>> {
+        let known = url_key::get(&self.pool, account, mailbox).await?;
+        let (None, Some(fresh)) = (&known, fresh) else { return Ok(known) };
+        self.writer.run(Haste::Now, move |c| Box::pin(url_key::add(c, account, mailbox, fresh))).await?;
+        url_key::get(&self.pool, account, mailbox).await
+    }
+    async fn url_key_reset(&self, account: AccountId, other: Option<(MailboxId, Vec<u8>)>) -> DbResult<()> {
+        self.writer.run(Haste::Now, move |c| Box::pin(url_key::reset(c, account, other))).await
     }
 
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {

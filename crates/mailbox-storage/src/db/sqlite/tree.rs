@@ -113,6 +113,7 @@ const DELETE: &str = "
     DELETE FROM mailbox_message WHERE account_id = $1 AND mailbox_id = $2;
     DELETE FROM tombstone WHERE account_id = $1 AND mailbox_id = $2;
     DELETE FROM annotation WHERE account_id = $1 AND mailbox_id = $2;
+    DELETE FROM url_key WHERE account_id = $1 AND mailbox_id = $2;
     DELETE FROM mailbox WHERE account_id = $1 AND id = $2;";
 
 const VACATE: &str = "
