@@ -16,6 +16,12 @@ pub(super) const HIT: &str = "chrysanthemum";
 /// Stands in no mail.
 pub(super) const MISS: &str = "xylophonist";
 
+/// Stands in every mail.
+pub(super) const COMMON: &str = "postfix";
+
+/// Stands in every Japanese mail in UTF-8.
+pub(super) const JAPANESE_NEEDLE: &str = "駅で";
+
 /// One body of so many has the word [`HIT`].
 pub(super) const HIT_EVERY: usize = 20;
 

@@ -114,6 +114,7 @@ enum What {
     AppendRate,
     SearchHit,
     SearchMiss,
+    SearchJapanese,
     Sort,
     SortDate,
     Thread,
@@ -122,6 +123,7 @@ enum What {
     BigStoreOne,
     BigDeliver,
     BigPush,
+    BigSearch,
 }
 
 const fn row(name: &'static str, what: What, figures: &'static [Figure]) -> Row {
@@ -160,12 +162,22 @@ pub(super) const ROWS: &[Row] = &[
     row("append-rate", What::AppendRate, figures!("append-rate": "appends/s")),
     row("search-text-hit", What::SearchHit, figures!("search-text-hit-ms": "ms")),
     row("search-text-miss", What::SearchMiss, figures!("search-text-miss-ms": "ms")),
+    row("search-japanese", What::SearchJapanese, figures!("search-japanese-ms": "ms")),
     row("sort", What::Sort, figures!("sort-ms": "ms")),
     row("sort-date", What::SortDate, figures!("sort-date-ms": "ms")),
     row("thread", What::Thread, figures!("thread-ms": "ms")),
     big("big-select", What::BigSelect, figures!("big-select-ms": "ms")),
     big("big-fetch-flags", What::BigFetchFlags, figures!("big-fetch-flags-ms": "ms")),
     big("big-store-1", What::BigStoreOne, figures!("big-store-1-ms": "ms")),
+    big(
+        "big-search",
+        What::BigSearch,
+        figures!(
+            "big-search-hit-first-ms": "ms", "big-search-hit-ms": "ms",
+            "big-search-miss-first-ms": "ms", "big-search-miss-ms": "ms",
+            "big-search-all-first-ms": "ms", "big-search-all-ms": "ms"
+        ),
+    ),
     big("big-deliver", What::BigDeliver, figures!("big-deliver": "msg/s")),
     big("big-push", What::BigPush, figures!("big-push p50": "ms", "big-push p99": "ms")),
 ];
@@ -180,6 +192,7 @@ pub(super) async fn prepare(row: &Row, server: &mut Server) -> Result<()> {
             What::BigSelect | What::BigFetchFlags | What::BigStoreOne | What::BigDeliver | What::BigPush => {
                 big::fill(server).await
             }
+            What::BigSearch => big::searched(server).await.map(drop),
             _ => prepare::reader(server).await,
         }
     };
@@ -214,12 +227,17 @@ pub(super) async fn measure(row: &Row, server: &mut Server, sizes: &Sizes) -> Re
         What::AppendRate => append::rate(server, sizes.appends).await,
         What::SearchHit => find::text_hit(server, &prepare::filled(server)?, seldom).await,
         What::SearchMiss => find::text_miss(server, &prepare::filled(server)?, seldom).await,
+        What::SearchJapanese => find::text_japanese(server, &prepare::filled(server)?, seldom).await,
         What::Sort => find::sort(server, &prepare::filled(server)?, seldom).await,
         What::SortDate => find::sort_date(server, &prepare::filled(server)?, often).await,
         What::Thread => find::thread(server, &prepare::filled(server)?, seldom).await,
         What::BigSelect => read::select(server, &big::mailbox(server).await?, seldom * 2).await,
         What::BigFetchFlags => read::flags(server, &big::mailbox(server).await?, seldom).await,
         What::BigStoreOne => change::store_one(server, &big::mailbox(server).await?, often).await,
+        What::BigSearch => {
+            let mailbox = big::searched(server).await?;
+            find::big(server, &mailbox, seldom).await
+        }
         What::BigDeliver => big::deliver(server, sizes.deliveries[1] / 4).await,
         What::BigPush => deliver::push(server, super::server::HOARDER, sizes.pushes).await,
     }

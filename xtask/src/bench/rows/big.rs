@@ -47,6 +47,29 @@ pub(super) async fn fill(server: &mut Server) -> Result<()> {
     Ok(())
 }
 
+/// Messages of the mailbox that is searched, all different: copies would share their texts.
+const SEARCHED: usize = 100_000;
+
+/// The mailbox that is searched, filled once.
+pub(super) async fn searched(server: &mut Server) -> Result<Mailbox> {
+    const NAME: &str = "todoku-bench-search";
+    if let Some(mailbox) = server.filled.get(NAME) {
+        return Ok(mailbox.clone());
+    }
+    let mut imap = server.place.login(HOARDER).await?;
+    imap.recreate(NAME).await?;
+    imap.ask_capabilities().await?;
+    for first in (0..SEARCHED).step_by(BATCH) {
+        let batch: Vec<_> = (first..first + BATCH).map(corpus::next_short_message).collect();
+        imap.append_batch(NAME, &batch).await?;
+    }
+    imap.logout().await?;
+    let hits = SEARCHED / corpus::HIT_EVERY;
+    let mailbox = Mailbox { account: HOARDER, name: NAME.into(), messages: SEARCHED as u32, octets: 0, hits };
+    server.filled.insert(NAME.into(), mailbox.clone());
+    Ok(mailbox)
+}
+
 /// The mailbox as it is now: deliveries made it larger.
 pub(super) async fn mailbox(server: &Server) -> Result<Mailbox> {
     let filled = server.filled.get(KEY).context("the large mailbox is not filled")?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use super::super::corpus::{HIT, MISS};
+use super::super::corpus::{COMMON, HIT, JAPANESE_NEEDLE as JAPANESE, MISS};
 use super::super::imap::Imap;
 use super::super::server::Server;
 use super::super::stats::{median, ms};
@@ -20,6 +20,32 @@ pub(super) async fn text_hit(server: &Server, mailbox: &Mailbox, times: usize) -
 pub(super) async fn text_miss(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
     let mut imap = read::open(server, mailbox).await?;
     find(&mut imap, &format!("SEARCH TEXT {MISS}"), 0, times).await
+}
+
+/// Two ideographs that stand in every Japanese mail in UTF-8 and, being two of thousands, hardly ever in the others.
+pub(super) async fn text_japanese(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
+    let mut imap = read::open(server, mailbox).await?;
+    let command = format!("UID SEARCH CHARSET UTF-8 BODY {{{}+}}\r\n{JAPANESE}", JAPANESE.len());
+    let expected = imap.command(&command).await?.found;
+    if expected < mailbox.messages as usize / 10 {
+        bail!("{expected} found");
+    }
+    find(&mut imap, &command, expected, times).await
+}
+
+/// In a mailbox of 100 000: a word of every 20th message, one of none, and one of all of them: the first search for it (the
+/// program keeps what it found) and the following ones.
+pub(super) async fn big(server: &mut Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
+    server.restart()?;
+    let mut imap = read::open(server, mailbox).await?;
+    let mut figures = Vec::new();
+    for (word, expected) in [(HIT, mailbox.hits), (MISS, 0), (COMMON, mailbox.messages as usize)] {
+        let command = format!("SEARCH TEXT {word}");
+        let Measured::Values(first) = find(&mut imap, &command, expected, 1).await? else { continue };
+        let Measured::Values(again) = find(&mut imap, &command, expected, times).await? else { continue };
+        figures.extend([first[0], again[0]]);
+    }
+    Ok(Measured::Values(figures))
 }
 
 /// All messages by subject. RFC 5256
