@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
@@ -11,7 +13,7 @@ use sqlx::postgres::PgConnection;
 use tempfile::TempDir;
 use todoku::{Running, Service, start_all, start_cluster_service};
 
-use crate::script::{Account, NAMES, Subject};
+use crate::script::{Account, Administration, NAMES, Subject};
 
 /// A superuser's URL of a PostgreSQL in which each system makes a database of its own.
 pub const POSTGRES_VARIABLE: &str = "TODOKU_TEST_POSTGRES";
@@ -55,8 +57,17 @@ impl System {
     /// # Errors
     /// When something does not start.
     pub async fn sqlite() -> Result<Self> {
+        Self::sqlite_with(|_| ()).await
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn sqlite_with(adjust: impl FnOnce(&mut Config)) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let mut config = base_config(data.path());
+        adjust(&mut config);
         config.database.url = format!("sqlite:{}", data.path().join("todoku.db").display()).into();
         let shutdown = Shutdown::new();
         let running = start_all(&config, &shutdown).await?;
@@ -66,6 +77,8 @@ impl System {
             pop3: listens(addresses.pop3)?,
             lmtp: listens(addresses.lmtp)?,
             smtp: addresses.smtp,
+            imaps: addresses.imaps,
+            administration: Some(administration(&config)),
             strict: true,
         };
         Ok(Self {
@@ -87,7 +100,7 @@ impl System {
     /// # Errors
     /// When something does not start.
     pub async fn cluster() -> Result<Option<Self>> {
-        Self::cluster_of(2).await
+        Self::cluster_made(2, |_| ()).await
     }
 
     /// The same with `gateways` IMAP gateways.
@@ -95,6 +108,18 @@ impl System {
     /// # Errors
     /// When something does not start.
     pub async fn cluster_of(gateways: usize) -> Result<Option<Self>> {
+        Self::cluster_made(gateways, |_| ()).await
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn cluster_with(adjust: impl FnOnce(&mut Config)) -> Result<Option<Self>> {
+        Self::cluster_made(2, adjust).await
+    }
+
+    async fn cluster_made(gateways: usize, adjust: impl FnOnce(&mut Config)) -> Result<Option<Self>> {
         let (Ok(postgres), Ok(redis)) = (std::env::var(POSTGRES_VARIABLE), std::env::var(REDIS_VARIABLE))
         else {
             return Ok(None);
@@ -105,6 +130,7 @@ impl System {
         config.database.url = database.url.clone().into();
         config.database.max_connections = 6;
         config.redis.url = redis.into();
+        adjust(&mut config);
         config.grants.key = GRANT_KEY.into();
         config.storage.listen = FREE_PORT.into();
         config.auth.listen = FREE_PORT.into();
@@ -126,6 +152,8 @@ impl System {
             pop3: listens(pop3.pop3)?,
             lmtp: listens(delivery.lmtp)?,
             smtp: delivery.smtp,
+            imaps: imap.first().and_then(|gateway| gateway.imaps),
+            administration: Some(administration(&config)),
             strict: true,
         };
         Ok(Some(Self {
@@ -177,6 +205,16 @@ impl System {
             None => Ok(()),
         }
     }
+}
+
+/// What scripts ask of whoever runs the server.
+fn administration(config: &Config) -> Administration {
+    let config = config.clone();
+    let set_quota = move |address: String, bytes: u64| -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+        let config = config.clone();
+        Box::pin(async move { todoku::account_quota(&config, &address, bytes).await })
+    };
+    Administration { set_quota: Arc::new(set_quota) }
 }
 
 fn base_config(data: &Path) -> Config {

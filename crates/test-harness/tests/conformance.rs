@@ -116,6 +116,7 @@ folders! {
     rfc9051_6_1_1_capability: "rfc9051/6.1.1-capability",
     rfc9051_6_1_2_noop: "rfc9051/6.1.2-noop",
     rfc9051_6_1_3_logout: "rfc9051/6.1.3-logout",
+    rfc9051_6_2_1_starttls: "rfc9051/6.2.1-starttls",
     rfc9051_6_2_2_authenticate: "rfc9051/6.2.2-authenticate",
     rfc9051_6_2_3_login: "rfc9051/6.2.3-login",
     rfc9051_6_3_1_enable: "rfc9051/6.3.1-enable",

@@ -119,16 +119,7 @@ async fn get_quota(local: &Local, account: AccountId) -> Result<pb::Quota> {
 }
 
 async fn quota(local: &Local, address: &str, size: Option<ByteSize>, messages: Option<u64>) -> Result<()> {
-    let account = find(local, address).await?;
-    let mut quota = get_quota(local, account).await?;
-    if size.is_some() || messages.is_some() {
-        let request = pb::SetQuotaRequest {
-            grant: local.grant(account, Right::Admin),
-            limit_bytes: size.map_or(quota.limit_bytes, |size| size.as_u64()),
-            limit_messages: messages.unwrap_or(quota.limit_messages),
-        };
-        quota = local.mailbox.set_quota(request).await.map_err(Refusal::from)?;
-    }
+    let quota = set_quota(local, address, size.map(|size| size.as_u64()), messages).await?;
     let limit = |limit: u64, text: String| if limit == 0 { "no limit".to_owned() } else { text };
     println!(
         "{address}: {} of {}, {} messages of {}",
@@ -138,6 +129,26 @@ async fn quota(local: &Local, address: &str, size: Option<ByteSize>, messages: O
         limit(quota.limit_messages, quota.limit_messages.to_string())
     );
     Ok(())
+}
+
+/// Changes what is given, and tells what is so afterwards.
+pub(crate) async fn set_quota(
+    local: &Local,
+    address: &str,
+    bytes: Option<u64>,
+    messages: Option<u64>,
+) -> Result<pb::Quota> {
+    let account = find(local, address).await?;
+    let mut quota = get_quota(local, account).await?;
+    if bytes.is_some() || messages.is_some() {
+        let request = pb::SetQuotaRequest {
+            grant: local.grant(account, Right::Admin),
+            limit_bytes: bytes.unwrap_or(quota.limit_bytes),
+            limit_messages: messages.unwrap_or(quota.limit_messages),
+        };
+        quota = local.mailbox.set_quota(request).await.map_err(Refusal::from)?;
+    }
+    Ok(quota)
 }
 
 async fn alias(local: &Local, address: &str, alias: Option<String>, remove: bool) -> Result<()> {

@@ -50,6 +50,17 @@ pub async fn account_add(config: &Config, address: &str, password: &str) -> Resu
     Ok(())
 }
 
+/// Sets the octets that an account's mail may take, as `todoku account quota` does; 0: as many as there are.
+///
+/// # Errors
+/// When there is no such account, or the database cannot be reached.
+pub async fn account_quota(config: &Config, address: &str, bytes: u64) -> Result<()> {
+    let local = local::Local::open(config, mailbox_hints::Hints::none()).await?;
+    account::set_quota(&local, address, Some(bytes), None).await?;
+    local.close().await;
+    Ok(())
+}
+
 /// What a process of its own runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {

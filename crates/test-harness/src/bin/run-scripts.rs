@@ -29,6 +29,9 @@ struct Args {
     /// The server is Todoku: what is not advertised is a failure, and its choices are checked
     #[arg(long)]
     strict: bool,
+    /// IMAP inside TLS from the first octet
+    #[arg(long)]
+    imaps: Option<SocketAddr>,
     /// How many scripts run side by side, when each has accounts of its own
     #[arg(long, default_value_t = 8)]
     at_once: usize,
@@ -45,8 +48,15 @@ async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     let files = find(&args.scripts, &args.filter)?;
     let accounts = accounts(&args.account)?;
-    let subject =
-        Subject { imap: args.imap, pop3: args.pop3, lmtp: args.lmtp, smtp: args.smtp, strict: args.strict };
+    let subject = Subject {
+        imap: args.imap,
+        pop3: args.pop3,
+        lmtp: args.lmtp,
+        smtp: args.smtp,
+        imaps: args.imaps,
+        administration: None,
+        strict: args.strict,
+    };
     let verdicts = if accounts.iter().all(|account| account.address.contains("%n")) {
         run_files(&files, &subject, args.at_once, |n| accounts.iter().map(|a| numbered(a, n)).collect())
             .await?

@@ -8,8 +8,9 @@ mod pattern;
 mod peer;
 mod run;
 mod suite;
+mod tls;
 
 pub use clean::clean;
 pub use parse::{Protocol, Script, ScriptError, Step};
-pub use run::{Account, Outcome, Subject, run};
+pub use run::{Account, Administration, Outcome, SetQuota, Subject, run};
 pub use suite::{NAMES, Verdict, find, run_file, run_files};

@@ -23,6 +23,17 @@ pub enum Step {
         /// The message.
         message: Vec<u8>,
     },
+    /// From now on the session is inside TLS.
+    StartTls(String),
+    /// From now on the session is compressed.
+    Deflate(String),
+    /// Room for an account's mail in octets, by the server's administration; 0: as much as there is.
+    Quota {
+        /// Whose mail.
+        account: String,
+        /// Octets.
+        bytes: u64,
+    },
     /// Octets for the server.
     Send {
         /// Which session.
@@ -61,6 +72,8 @@ pub enum Expectation {
 pub enum Protocol {
     /// IMAP4
     Imap,
+    /// IMAP4 inside TLS from the first octet
+    Imaps,
     /// POP3
     Pop3,
     /// LMTP
@@ -116,6 +129,13 @@ fn parse_line(line: &str) -> Result<Step, String> {
             Ok(Step::Deliver { account: account.to_owned(), message: unescape(message)? })
         }
         "session" => parse_session(rest),
+        "quota" => {
+            let (account, bytes) = rest.split_once(' ').ok_or("quota ACCOUNT OCTETS")?;
+            let bytes = bytes.trim().parse().map_err(|_| "a quota is octets".to_owned())?;
+            Ok(Step::Quota { account: account.to_owned(), bytes })
+        }
+        name if rest.trim() == "starttls" => Ok(Step::StartTls(name.to_owned())),
+        name if rest.trim() == "deflate" => Ok(Step::Deflate(name.to_owned())),
         name if rest.trim() == "closed" => Ok(Step::Closed(name.to_owned())),
         other => Err(format!("{other:?} is no step")),
     }
@@ -128,6 +148,7 @@ fn parse_session(rest: &str) -> Result<Step, String> {
     };
     let protocol = match protocol {
         "imap" => Protocol::Imap,
+        "imaps" => Protocol::Imaps,
         "pop3" => Protocol::Pop3,
         "lmtp" => Protocol::Lmtp,
         "smtp" => Protocol::Smtp,
@@ -200,10 +221,12 @@ mod tests {
         let script = Script::parse(
             "# comment\nrequires IDLE\nchoice ours\nsession p pop3 alice\ndeliver alice Subject: x\\r\\n\\r\\nbody\n\
              alice: a STORE 1 FLAGS (\\Seen)\nalice:- a\\x00\nalice< a OK ...\nalice<? * 1 EXISTS\nalice<! * BYE\n\
-             p closed\nsleep 10\n",
+             p closed\nsleep 10\nalice starttls\nalice deflate\nquota bob 100\nsession t imaps\n",
         )
         .unwrap();
-        assert_eq!(script.steps.len(), 11);
+        assert_eq!(script.steps.len(), 15);
+        assert_eq!(script.steps[11].1, Step::StartTls("alice".into()));
+        assert_eq!(script.steps[13].1, Step::Quota { account: "bob".into(), bytes: 100 });
         assert_eq!(script.steps[0], (2, Step::Requires("IDLE".into())));
         assert_eq!(
             script.steps[4].1,

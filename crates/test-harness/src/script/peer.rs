@@ -4,15 +4,23 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 /// What a line waits for at most: pushes without Redis may take as long as the batched re-check, scripts do not test that.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 pub(crate) struct Peer {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    /// Raw DEFLATE, both ways (RFC 4978).
+    deflate: Option<(Compress, Decompress)>,
     buffer: Vec<u8>,
     /// Only IMAP has literals.
     literals: bool,
@@ -23,11 +31,46 @@ impl Peer {
         let stream =
             TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::new(), literals })
+        Ok(Self { stream: Box::new(stream), deflate: None, buffer: Vec::new(), literals })
     }
 
     pub(crate) async fn send(&mut self, octets: &[u8]) -> Result<()> {
-        self.stream.write_all(octets).await.context("the server closed the connection")
+        let compressed = match &mut self.deflate {
+            Some((compress, _)) => deflated(compress, octets)?,
+            None => Vec::new(),
+        };
+        let octets = if self.deflate.is_some() { &compressed } else { octets };
+        self.stream.write_all(octets).await.context("the server closed the connection")?;
+        self.stream.flush().await.context("the server closed the connection")
+    }
+
+    /// The client's side of a handshake. What the server said in clear has been read before: it says nothing beyond its OK.
+    pub(crate) async fn start_tls(&mut self) -> Result<()> {
+        if !self.buffer.is_empty() {
+            bail!("said in clear after its OK: {:?}", show(&self.buffer));
+        }
+        let clear = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let name = "localhost".try_into().context("a name")?;
+        self.stream = Box::new(super::tls::connector()?.connect(name, clear).await.context("no TLS")?);
+        Ok(())
+    }
+
+    /// Both directions are compressed from now on; what has come already is.
+    pub(crate) fn start_deflate(&mut self) -> Result<()> {
+        self.deflate = Some((Compress::new(Compression::fast(), false), Decompress::new(false)));
+        let early = std::mem::take(&mut self.buffer);
+        self.take(&early)
+    }
+
+    /// Octets of the server.
+    fn take(&mut self, octets: &[u8]) -> Result<()> {
+        match &mut self.deflate {
+            Some((_, decompress)) => inflate(decompress, octets, &mut self.buffer),
+            None => {
+                self.buffer.extend_from_slice(octets);
+                Ok(())
+            }
+        }
     }
 
     /// The next line without its CRLF. Literals are part of it, with their line ends shown as `\r\n`.
@@ -50,7 +93,7 @@ impl Peer {
         match timeout_at(until, self.stream.read(&mut chunk)).await {
             Err(_) | Ok(Ok(0)) => Ok(false),
             Ok(Ok(n)) => {
-                self.buffer.extend_from_slice(&chunk[..n]);
+                self.take(&chunk[..n])?;
                 Ok(true)
             }
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => Ok(false),
@@ -66,6 +109,33 @@ impl Peer {
             bail!("the server did not close the connection");
         }
         Ok(())
+    }
+}
+
+/// All of it, flushed, so that the server can answer.
+fn deflated(compress: &mut Compress, octets: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(octets.len() + 64);
+    let (begin, mut taken) = (compress.total_in(), 0);
+    loop {
+        compress.compress_vec(&octets[taken..], &mut out, FlushCompress::Sync)?;
+        taken = (compress.total_in() - begin) as usize;
+        if taken == octets.len() && out.len() < out.capacity() {
+            return Ok(out);
+        }
+        out.reserve(octets.len() + 64);
+    }
+}
+
+fn inflate(decompress: &mut Decompress, octets: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let (begin, mut taken) = (decompress.total_in(), 0);
+    loop {
+        out.reserve(16 * 1024);
+        let status = decompress.decompress_vec(&octets[taken..], out, FlushDecompress::Sync)?;
+        taken = (decompress.total_in() - begin) as usize;
+        let is_done = taken == octets.len() && out.len() < out.capacity();
+        if is_done || status == Status::StreamEnd {
+            return Ok(());
+        }
     }
 }
 

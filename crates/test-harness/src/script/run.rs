@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -30,8 +32,28 @@ pub struct Subject {
     pub lmtp: SocketAddr,
     /// SMTP, if the server under test has it.
     pub smtp: Option<SocketAddr>,
+    /// IMAP inside TLS from the first octet, if the server under test has it.
+    pub imaps: Option<SocketAddr>,
+    /// What sets quotas, where there is a way.
+    pub administration: Option<Administration>,
     /// A capability that is not advertised fails the script (our server), or skips it (another one).
     pub strict: bool,
+}
+
+/// Sets an account's quota: its address, and octets.
+pub type SetQuota = dyn Fn(String, u64) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync;
+
+/// What only whoever runs the server can do.
+#[derive(Clone)]
+pub struct Administration {
+    /// Sets an account's quota.
+    pub set_quota: Arc<SetQuota>,
+}
+
+impl std::fmt::Debug for Administration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Administration")
+    }
 }
 
 /// An account that scripts may use, without any mail.
@@ -118,12 +140,23 @@ impl Run<'_> {
             Step::Session { protocol: Protocol::Smtp, .. } if self.subject.smtp.is_none() => {
                 return Ok(Some(Outcome::Skipped("SMTP".to_owned())));
             }
+            Step::Session { protocol: Protocol::Imaps, .. } if self.subject.imaps.is_none() => {
+                return Ok(Some(Outcome::Skipped("IMAP inside TLS".to_owned())));
+            }
             Step::Session { name, protocol, login } => {
                 let login = login.clone();
                 let peer = self.open(name, *protocol, login.as_deref()).await?;
                 self.peers.insert(name.clone(), peer);
             }
             Step::Deliver { account, message } => self.deliver(account, message).await?,
+            Step::StartTls(name) => self.peer(name).await?.start_tls().await?,
+            Step::Deflate(name) => self.peer(name).await?.start_deflate()?,
+            Step::Quota { account, bytes } => {
+                let Some(administration) = &self.subject.administration else {
+                    return Ok(Some(Outcome::Skipped("a way to set quotas".to_owned())));
+                };
+                (administration.set_quota)(self.account(account)?.address.clone(), *bytes).await?;
+            }
             Step::Send { name, octets } => {
                 let octets = fill(octets, &self.variables);
                 self.note(name, ':', &String::from_utf8_lossy(&octets));
@@ -178,16 +211,21 @@ impl Run<'_> {
                 self.turn += 1;
                 self.subject.imap[self.turn % self.subject.imap.len()]
             }
+            Protocol::Imaps => self.subject.imaps.context("the server has no IMAP inside TLS")?,
             Protocol::Pop3 => self.subject.pop3,
             Protocol::Lmtp => self.subject.lmtp,
             Protocol::Smtp => self.subject.smtp.context("the server has no SMTP")?,
         };
-        let mut peer = Peer::connect(address, protocol == Protocol::Imap).await?;
+        let is_imap = matches!(protocol, Protocol::Imap | Protocol::Imaps);
+        let mut peer = Peer::connect(address, is_imap).await?;
+        if protocol == Protocol::Imaps {
+            peer.start_tls().await?;
+        }
         let Some(login) = login else { return Ok(peer) };
         let account = self.account(login)?.clone();
         greeting(&mut peer).await?;
         let (login, good): (Vec<String>, &str) = match protocol {
-            Protocol::Imap => {
+            Protocol::Imap | Protocol::Imaps => {
                 (vec![format!("login LOGIN \"{}\" \"{}\"", account.address, account.password)], "login OK")
             }
             Protocol::Pop3 => {
