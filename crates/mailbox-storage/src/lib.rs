@@ -11,6 +11,7 @@ mod fsck;
 mod keywords;
 mod prepare;
 mod rebuild;
+mod room;
 mod service;
 mod snapshot;
 mod sweep;
@@ -49,6 +50,8 @@ pub struct StorageConfig {
     pub quota_messages: u64,
     /// Memory for snapshots of mailboxes, in octets.
     pub snapshot_bytes: u64,
+    /// Memory for messages that come in, in octets, and as much for those that are worked on.
+    pub message_memory_bytes: u64,
 }
 
 impl StorageConfig {
@@ -63,6 +66,7 @@ impl StorageConfig {
             quota_bytes: 0,
             quota_messages: 0,
             snapshot_bytes: 64 << 20,
+            message_memory_bytes: 256 << 20,
         }
     }
 }
@@ -77,6 +81,7 @@ pub(crate) struct Inner {
     pub(crate) committer: committer::Committer,
     pub(crate) snapshots: snapshot::Snapshots,
     pub(crate) keywords: keywords::Keywords,
+    pub(crate) room: Arc<room::Room>,
     /// This process, among those that share the database.
     pub(crate) holder: i64,
 }
@@ -92,6 +97,9 @@ impl Storage {
             committer: committer::Committer::start(&db),
             snapshots: snapshot::Snapshots::new(config.snapshot_bytes),
             keywords: keywords::Keywords::new(),
+            room: Arc::new(room::Room::new(
+                usize::try_from(config.message_memory_bytes).unwrap_or(usize::MAX),
+            )),
             holder: rebuild::holder(),
             db,
             config,

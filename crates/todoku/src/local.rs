@@ -84,6 +84,7 @@ pub(crate) async fn open_storage(config: &Config, grant_key: GrantKey, hints: Hi
     let settings = StorageConfig {
         max_connections: config.database.max_connections,
         message_bytes_max: config.limits.message_size_max.as_u64(),
+        message_memory_bytes: config.limits.memory_budget.as_u64(),
         ..StorageConfig::new(config.database.url.expose(), grant_key, hints)
     };
     Storage::open(settings).await.context("cannot open the mail store; see [database] url")

@@ -13,6 +13,7 @@ use super::{demand, no_account, no_mailbox, number, over_quota, publish, uids_us
 use crate::db::{InsertItem, Inserted, KEPT_FOR_EVER, NewMessage, OldMessage, Place, Prepared, Which};
 use crate::keywords::{Unknown, flag_bits, system_bits};
 use crate::prepare::prepare;
+use crate::room::Held;
 use crate::{Inner, now};
 
 /// Messages of one APPEND (RFC 3502): they are one transaction.
@@ -32,7 +33,7 @@ pub(super) async fn append(
     inner: &Inner,
     mut steps: Streaming<pb::AppendRequest>,
 ) -> Result<pb::AppendReply, Status> {
-    let Some(Step::Start(start)) = next(&mut steps).await? else {
+    let Some(Step::Start(start)) = steps.message().await?.map(step).transpose()? else {
         return Err(invalid("APPEND begins with its start"));
     };
     let account = demand(inner, &start.grant, Right::Append)?;
@@ -100,11 +101,8 @@ fn invalid(what: &str) -> Status {
     Refusal::Invalid(what.to_owned()).into()
 }
 
-async fn next(steps: &mut Streaming<pb::AppendRequest>) -> Result<Option<Step>, Status> {
-    match steps.message().await? {
-        Some(request) => Ok(Some(request.step.ok_or_else(|| invalid("a step without content"))?)),
-        None => Ok(None),
-    }
+fn step(request: pb::AppendRequest) -> Result<Step, Status> {
+    request.step.ok_or_else(|| invalid("a step without content"))
 }
 
 /// A message that came in whole.
@@ -121,19 +119,26 @@ async fn gather(
     steps: &mut Streaming<pb::AppendRequest>,
 ) -> Result<Vec<Gathered>, Status> {
     let mut messages = Vec::new();
-    let mut open: Option<(pb::AppendMessage, BytesMut)> = None;
+    let mut open: Option<(pb::AppendMessage, BytesMut, Held)> = None;
     let mut unstaged = 0;
     loop {
-        let step = next(steps).await?;
+        let request = match &open {
+            Some((_, _, held)) => held.next(steps).await?,
+            None => steps.message().await?,
+        };
+        let step = request.map(self::step).transpose()?;
         if let Some(Step::Chunk(chunk)) = step {
-            let (header, octets) = open.as_mut().ok_or_else(|| invalid("octets before their message"))?;
+            let (header, octets, held) =
+                open.as_mut().ok_or_else(|| invalid("octets before their message"))?;
             if (octets.len() + chunk.len()) as u64 > header.size {
                 return Err(invalid("a message is longer than it was said to be"));
             }
+            held.grow(chunk.len()).await?;
+            octets.reserve(held.capacity().saturating_sub(octets.len()));
             octets.extend_from_slice(&chunk);
             continue;
         }
-        if let Some((header, octets)) = open.take() {
+        if let Some((header, octets, _held)) = open.take() {
             if octets.len() as u64 != header.size && !header.at_most {
                 return Err(invalid("a message is shorter than it was said to be"));
             }
@@ -148,7 +153,9 @@ async fn gather(
                 if messages.len() >= MESSAGES_MAX {
                     return Err(Refusal::Limit(format!("at most {MESSAGES_MAX} messages at once")).into());
                 }
-                open = Some((header, BytesMut::new()));
+                let expected = if header.at_most { 0 } else { header.size };
+                let held = inner.room.hold(usize::try_from(expected).unwrap_or(usize::MAX));
+                open = Some((header, BytesMut::new(), held));
             }
             Some(Step::Finish(_)) if !messages.is_empty() => return Ok(messages),
             Some(Step::Finish(_)) => return Err(invalid("APPEND without a message")),
@@ -165,6 +172,7 @@ async fn finish(
     octets: Bytes,
     unstaged: &mut usize,
 ) -> Result<Gathered, Status> {
+    let _work = inner.room.work(octets.len()).await?;
     let mut message = prepare(octets).await?;
     let bytes = message.stored_bytes();
     let staged = if *unstaged + bytes > STAGE_BYTES {

@@ -18,6 +18,7 @@ use super::append::stage_large;
 use super::{demand, publish};
 use crate::db::{InsertItem, Inserted, NewMessage};
 use crate::prepare::prepare;
+use crate::room::Held;
 use crate::{Inner, now};
 
 /// Recipients of one delivery (RFC 5321 §4.5.3.1.8 asks for at least 100).
@@ -37,7 +38,7 @@ pub(super) async fn deliver(
     inner: &Arc<Inner>,
     mut steps: Streaming<pb::DeliverRequest>,
 ) -> Result<ReceiverStream<Result<pb::DeliverResult, Status>>, Status> {
-    let Some(Step::Start(start)) = next(&mut steps).await? else {
+    let Some(Step::Start(start)) = steps.message().await?.map(step).transpose()? else {
         return Err(invalid("a delivery begins with its start"));
     };
     if start.recipients.is_empty() || start.recipients.len() > RECIPIENTS_MAX {
@@ -46,10 +47,10 @@ pub(super) async fn deliver(
     if start.recipients.iter().any(|recipient| recipient.trace.len() > TRACE_BYTES_MAX) {
         return Err(invalid("the trace fields are too long"));
     }
-    let octets = gather(inner.config.message_bytes_max, &mut steps).await?;
+    let whole = gather(inner, &mut steps).await?;
     let (sender, receiver) = channel(start.recipients.len());
     let inner = Arc::clone(inner);
-    tokio::spawn(answer(inner, start, octets, sender).in_current_span());
+    tokio::spawn(answer(inner, start, whole, sender).in_current_span());
     Ok(ReceiverStream::new(receiver))
 }
 
@@ -57,14 +58,14 @@ pub(super) async fn deliver(
 async fn answer(
     inner: Arc<Inner>,
     start: pb::DeliverStart,
-    octets: Option<Bytes>,
+    whole: Option<Whole>,
     results: Sender<Result<pb::DeliverResult, Status>>,
 ) {
-    let at_once = match &octets {
-        Some(octets) if octets.len() > LARGE_BYTES => LARGE_AT_ONCE,
+    let at_once = match &whole {
+        Some(whole) if whole.octets.len() > LARGE_BYTES => LARGE_AT_ONCE,
         _ => SMALL_AT_ONCE,
     };
-    let content = octets.map(|octets| (blake3::hash(&octets), octets));
+    let content = whole.as_ref().map(|whole| (blake3::hash(&whole.octets), whole.octets.clone()));
     let mut making = FuturesOrdered::new();
     for (index, recipient) in start.recipients.into_iter().enumerate() {
         if making.len() >= at_once
@@ -128,28 +129,37 @@ fn invalid(what: &str) -> Status {
     Refusal::Invalid(what.to_owned()).into()
 }
 
-async fn next(steps: &mut Streaming<pb::DeliverRequest>) -> Result<Option<Step>, Status> {
-    match steps.message().await? {
-        Some(request) => Ok(Some(request.step.ok_or_else(|| invalid("a step without content"))?)),
-        None => Ok(None),
-    }
+fn step(request: pb::DeliverRequest) -> Result<Step, Status> {
+    request.step.ok_or_else(|| invalid("a step without content"))
+}
+
+/// A message, and the memory it is kept in.
+struct Whole {
+    octets: Bytes,
+    _held: Held,
 }
 
 /// The whole message; `None` if it is too large, all of it having been read.
-async fn gather(max: u64, steps: &mut Streaming<pb::DeliverRequest>) -> Result<Option<Bytes>, Status> {
+async fn gather(inner: &Inner, steps: &mut Streaming<pb::DeliverRequest>) -> Result<Option<Whole>, Status> {
+    let max = inner.config.message_bytes_max;
     let mut octets = BytesMut::new();
+    let mut held = inner.room.hold(0);
     let mut too_large = false;
     loop {
-        match next(steps).await? {
+        match held.next(steps).await?.map(step).transpose()? {
             Some(Step::Chunk(chunk)) => {
                 too_large |= (octets.len() + chunk.len()) as u64 > max;
                 if too_large {
                     octets = BytesMut::new();
+                    held = inner.room.hold(0);
                 } else {
+                    held.grow(chunk.len()).await?;
                     octets.extend_from_slice(&chunk);
                 }
             }
-            Some(Step::Finish(_)) => return Ok((!too_large).then(|| octets.freeze())),
+            Some(Step::Finish(_)) => {
+                return Ok((!too_large).then(|| Whole { octets: octets.freeze(), _held: held }));
+            }
             Some(Step::Start(_)) => return Err(invalid("a delivery starts once")),
             None => return Err(invalid("the delivery ended without its finish")),
         }
@@ -211,6 +221,7 @@ async fn insert(
         whole.extend_from_slice(octets);
         whole.freeze()
     };
+    let _work = inner.room.work(octets.len()).await?;
     let mut message = prepare(octets).await?;
     let staged = stage_large(inner, account, &mut message).await?;
     // A detail that cannot be a mailbox's name is as good as one that is none.

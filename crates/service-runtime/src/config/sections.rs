@@ -195,7 +195,7 @@ section! {
         unauthenticated_timeout_seconds: u64 = 60,
         /// Seconds of silence after which a session ends. RFC 9051 §5.4: at least 30 minutes.
         idle_timeout_seconds: u64 = 31 * 60,
-        /// Bytes of messages in flight in all sessions together.
+        /// Bytes of messages in flight in all sessions together; in storage, of messages that come in, and as many for those worked on.
         memory_budget: ByteSize = ByteSize::mib(256),
         /// Largest message accepted.
         message_size_max: ByteSize = ByteSize::mib(50),
