@@ -1,11 +1,13 @@
 //! A client's connection, over TCP, TLS, and DEFLATE, upgraded in place.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use flate2::FlushCompress;
 use service_runtime::metrics::{ProtocolMetrics, metrics};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -20,6 +22,9 @@ use crate::stream::{READ_BYTES_MIN, Stream};
 const READ_TIMEOUT_DEFAULT: Duration = Duration::from_secs(31 * 60);
 /// A handshake is two round trips; slow phones need seconds, attackers want minutes.
 pub(crate) const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The end of a flush travels with the flushed data, or right after it.
+const COMPRESSION_END_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One client's connection: bytes in, bytes out, and who is at the other end.
 ///
@@ -183,6 +188,46 @@ impl Connection {
         deflate.received = mem::take(&mut self.input);
         self.scanned = 0;
         self.deflate = Some(deflate);
+        Ok(())
+    }
+
+    /// Sends what is queued, ends the compressed streams of both directions, and goes on without compression (RFC 8437 §4.1). The
+    /// client has ended its own stream, or flushed it, after the last bytes that were taken from the buffer.
+    ///
+    /// # Errors
+    /// When the queued bytes cannot be sent, the client sends compressed data after it said it would not, or is silent for too long.
+    pub async fn stop_deflate(&mut self) -> io::Result<()> {
+        if self.deflate.is_none() {
+            return Ok(());
+        }
+        self.flush().await?;
+        if let Some(deflate) = &mut self.deflate {
+            deflate.deflate(&[], FlushCompress::Finish)?;
+        }
+        self.flush().await?;
+        if !self.input.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "data after the end of compression"));
+        }
+        match timeout(COMPRESSION_END_TIMEOUT, self.end_of_compressed_input()).await {
+            Ok(ended) => ended?,
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        if let Some(deflate) = self.deflate.take() {
+            self.input = deflate.received;
+        }
+        self.scanned = 0;
+        Ok(())
+    }
+
+    async fn end_of_compressed_input(&mut self) -> io::Result<()> {
+        while let Some(deflate) = &mut self.deflate
+            && !deflate.finish_input()?
+        {
+            let read = poll_fn(|cx| self.stream.poll_read(cx, &mut deflate.received, READ_BYTES_MIN));
+            if read.await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
         Ok(())
     }
 

@@ -37,6 +37,11 @@ impl Deflate {
         self.inflater.step(&mut self.received, into)
     }
 
+    /// See [`Inflater::finish_flush`].
+    pub(crate) fn finish_input(&mut self) -> io::Result<bool> {
+        self.inflater.finish_flush(&mut self.received)
+    }
+
     /// Compresses `plain` to the end of `to_send`. `FlushCompress::Sync` lets the client read all of it.
     pub(crate) fn deflate(&mut self, plain: &[u8], flush: FlushCompress) -> io::Result<()> {
         let compress = self.compress.get_or_insert_with(|| Compress::new(Compression::fast(), false));

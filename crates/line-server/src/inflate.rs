@@ -18,7 +18,12 @@ const WINDOW_BYTES: usize = 32 * 1024;
 pub(crate) struct Inflater {
     state: State,
     finished: bool,
+    /// The last octets that were read.
+    last: [u8; 4],
 }
+
+/// What a sync flush ends with: the lengths of an empty stored block (RFC 1951 §3.2.4).
+const FLUSHED: [u8; 4] = [0, 0, 0xff, 0xff];
 
 enum State {
     Awake(Box<Awake>),
@@ -57,7 +62,7 @@ pub(crate) enum Inflated {
 impl Inflater {
     pub(crate) fn new() -> Self {
         let state = State::Asleep { boundary: BlockBoundaryState::default(), history: Box::default() };
-        Self { state, finished: false }
+        Self { state, finished: false, last: [0; 4] }
     }
 
     /// Inflates some of `received` to the end of `into`.
@@ -66,26 +71,56 @@ impl Inflater {
             return Ok(if self.finished { Inflated::End } else { Inflated::Starved });
         }
         while !self.finished && (self.has_more_inside() || !received.is_empty()) {
-            let awake = self.wake();
-            let flags = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
-            let (status, read, written) =
-                decompress(&mut awake.core, received, &mut awake.window, awake.at, flags);
-            received.advance(read);
-            into.extend_from_slice(&awake.window[awake.at..awake.at + written]);
-            awake.is_full |= awake.at + written == WINDOW_BYTES;
-            awake.at = (awake.at + written) % WINDOW_BYTES;
-            awake.more_inside = status == TINFLStatus::HasMoreOutput;
-            awake.between_blocks = status == TINFLStatus::BlockBoundary;
-            match status {
-                TINFLStatus::Done => self.finished = true,
-                TINFLStatus::BlockBoundary | TINFLStatus::HasMoreOutput | TINFLStatus::NeedsMoreInput => {}
-                _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "invalid DEFLATE stream")),
-            }
+            let written = self.step_block(received, into)?;
             if written > 0 {
                 return Ok(Inflated::Bytes(written));
             }
         }
         Ok(if self.finished { Inflated::End } else { Inflated::Starved })
+    }
+
+    /// Takes from `received` what belongs to the client's last flush, or to the end of its stream, and is no data any more. False: there is
+    /// more of it to come.
+    pub(crate) fn finish_flush(&mut self, received: &mut BytesMut) -> io::Result<bool> {
+        let mut none = BytesMut::new();
+        loop {
+            let between_blocks = match &self.state {
+                State::Awake(awake) => awake.between_blocks,
+                State::Asleep { .. } => true,
+            };
+            if self.finished || between_blocks && self.last == FLUSHED {
+                return Ok(true);
+            }
+            if received.is_empty() && !self.has_more_inside() {
+                return Ok(false);
+            }
+            if self.step_block(received, &mut none)? > 0 {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "data after the end of compression"));
+            }
+        }
+    }
+
+    /// Up to the end of a block, of the input, or of the room; how many octets came out.
+    fn step_block(&mut self, received: &mut BytesMut, into: &mut BytesMut) -> io::Result<usize> {
+        let awake = self.wake();
+        let flags = TINFL_FLAG_HAS_MORE_INPUT | TINFL_FLAG_STOP_ON_BLOCK_BOUNDARY;
+        let (status, read, written) =
+            decompress(&mut awake.core, received, &mut awake.window, awake.at, flags);
+        into.extend_from_slice(&awake.window[awake.at..awake.at + written]);
+        awake.is_full |= awake.at + written == WINDOW_BYTES;
+        awake.at = (awake.at + written) % WINDOW_BYTES;
+        awake.more_inside = status == TINFLStatus::HasMoreOutput;
+        awake.between_blocks = status == TINFLStatus::BlockBoundary;
+        match status {
+            TINFLStatus::Done => self.finished = true,
+            TINFLStatus::BlockBoundary | TINFLStatus::HasMoreOutput | TINFLStatus::NeedsMoreInput => {}
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "invalid DEFLATE stream")),
+        }
+        for octet in &received[read.saturating_sub(4)..read] {
+            self.last = [self.last[1], self.last[2], self.last[3], *octet];
+        }
+        received.advance(read);
+        Ok(written)
     }
 
     /// True when [`Inflater::sleep`] would free memory.

@@ -10,7 +10,7 @@ use line_server::{Connection, Mode, Settings, TlsConfig, make_ca_and_service_cer
 use support::{ask, connect, echo, read_all, read_until, settings, start, tls_client, tls_config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// `STARTTLS` and `COMPRESS` upgrade; any other line is echoed.
+/// `STARTTLS` and `COMPRESS` upgrade, `PLAIN` ends compression; any other line is echoed.
 async fn upgrading(mut connection: Connection, tls: TlsConfig) {
     while let Ok(line) = connection.read_line(1000).await {
         let result = match line.text() {
@@ -21,6 +21,10 @@ async fn upgrading(mut connection: Connection, tls: TlsConfig) {
             b"COMPRESS" => {
                 connection.queue(b"OK begin\r\n");
                 connection.start_deflate().await
+            }
+            b"PLAIN" => {
+                connection.queue(b"OK end\r\n");
+                connection.stop_deflate().await
             }
             text => {
                 connection.queue(format!("<{}>\r\n", text.escape_ascii()).as_bytes());
@@ -210,5 +214,38 @@ async fn deflated_session(stream: &mut (impl AsyncReadExt + AsyncWriteExt + Unpi
             stream.flush().await.unwrap();
         }
         assert_eq!(squeezed.read_until(stream, ">\r\n").await, format!("<{line}>\r\n"));
+    }
+}
+
+/// RFC 8437 §4.1: the client flushes or ends its stream after its last compressed command, and may send the next at once.
+#[tokio::test]
+async fn deflate_ends_where_the_client_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = upgrading_server(tls_config(dir.path())).await;
+    for end in [FlushCompress::Sync, FlushCompress::Finish] {
+        for piece in [1, 3, 10_000] {
+            let mut tcp = connect(&server).await;
+            for round in 0..2 {
+                ask(&mut tcp, b"COMPRESS\r\n", "OK begin\r\n").await;
+                let mut squeezed = Squeezed::new();
+                let mut bytes = Vec::with_capacity(1000);
+                squeezed.out.compress_vec(b"one\r\nPLAIN\r\n", &mut bytes, end).unwrap();
+                bytes.extend_from_slice(b"two\r\n");
+                for piece in bytes.chunks(piece) {
+                    tcp.write_all(piece).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                let mut received = BytesMut::new();
+                while !received.ends_with(b"<two>\r\n") {
+                    assert_ne!(tcp.read_buf(&mut received).await.unwrap(), 0, "{round} {received:?}");
+                }
+                let mut plain = Vec::with_capacity(1000);
+                squeezed.back.decompress_vec(&received, &mut plain, FlushDecompress::Sync).unwrap();
+                assert_eq!(plain, b"<one>\r\nOK end\r\n");
+                // Its stream has an end, after which nothing is compressed.
+                let compressed = usize::try_from(squeezed.back.total_in()).unwrap();
+                assert_eq!(&received[compressed..], b"<two>\r\n");
+            }
+        }
     }
 }
