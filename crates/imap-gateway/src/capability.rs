@@ -7,7 +7,7 @@ use crate::state::State;
 pub(crate) const BUSY: &[u8] = b"* BYE [UNAVAILABLE] Too many connections, please try again later\r\n";
 
 /// In every state.
-const ALWAYS: [&str; 6] = ["IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE"];
+const ALWAYS: [&str; 7] = ["IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE", "LANGUAGE"];
 /// After login.
 const AUTHENTICATED: &[&str] = &[
     "NAMESPACE",
@@ -69,6 +69,7 @@ pub(crate) fn list(session: &Session) -> Vec<String> {
         State::Authenticated(_) | State::Selected(..) => {
             names.extend(AUTHENTICATED.iter().map(|name| (*name).to_owned()));
             names.push("LITERAL+".to_owned());
+            names.push("UNAUTHENTICATE".to_owned());
             if session.gateway.settings.utf8_accept {
                 names.push("UTF8=ACCEPT".to_owned());
             }

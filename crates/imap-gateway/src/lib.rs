@@ -10,6 +10,7 @@ mod column;
 mod context;
 mod error;
 mod fetch;
+mod language;
 mod limits;
 mod mailboxes;
 mod notify;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::context::Contexts;
 use crate::error::CmdError;
+use crate::language::Language;
 use crate::limits::GRANT_MARGIN_SECONDS;
 use crate::view::View;
 
@@ -64,6 +65,8 @@ pub(crate) struct Enabled {
     /// UTF8=ACCEPT (RFC 6855 §3).
     pub(crate) utf8_accept: bool,
     pub(crate) watches: Watches,
+    /// LANGUAGE (RFC 5255 §3.2).
+    pub(crate) language: Language,
 }
 
 impl Enabled {
@@ -78,7 +81,12 @@ impl Enabled {
 
     /// Writes replies in the form that the client wants.
     pub(crate) fn writer(self, out: &mut BytesMut) -> Writer<'_> {
-        Writer::with(out, WriteOptions { utf8: self.utf8(), ..WriteOptions::default() })
+        let options = WriteOptions {
+            utf8: self.utf8(),
+            translate: self.language.translate(),
+            ..WriteOptions::default()
+        };
+        Writer::with(out, options)
     }
 }
 
@@ -179,6 +187,8 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::Noop => ("NOOP", Phase::Any),
         C::Logout => ("LOGOUT", Phase::Any),
         C::Id(_) => ("ID", Phase::Any),
+        C::Language(_) => ("LANGUAGE", Phase::Any),
+        C::Unauthenticate => ("UNAUTHENTICATE", Phase::Authenticated),
         C::StartTls => ("STARTTLS", Phase::NotAuthenticated),
         C::Authenticate { .. } => ("AUTHENTICATE", Phase::NotAuthenticated),
         C::Login { .. } => ("LOGIN", Phase::NotAuthenticated),
@@ -221,9 +231,7 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::Replace(_) => ("REPLACE", Phase::Selected),
         C::Copy { .. } => ("COPY", Phase::Selected),
         C::Move { .. } => ("MOVE", Phase::Selected),
-        C::Language(_)
-        | C::Comparator(_)
-        | C::Unauthenticate
+        C::Comparator(_)
         | C::SetAcl(_)
         | C::DeleteAcl { .. }
         | C::GetAcl(_)

@@ -104,6 +104,7 @@ folders! {
     rfc6855: "rfc6855",
     rfc7162: "rfc7162",
     rfc7888: "rfc7888",
+    rfc8437: "rfc8437",
     rfc7377: "rfc7377",
     rfc8474: "rfc8474",
     rfc8508: "rfc8508",

@@ -39,6 +39,8 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Id(_) => session::id(session),
         C::StartTls => session::start_tls(session, tag).await,
         C::Enable(names) => session::enable(session, &names).await,
+        C::Language(ranges) => session::language(session, &ranges),
+        C::Unauthenticate => session::unauthenticate(session, tag).await,
         C::Compress(mechanism) => session::compress(session, tag, &mechanism).await,
         C::Namespace => session::namespace(session),
         C::Authenticate { mechanism, initial } => login::authenticate(session, &mechanism, initial).await,

@@ -1,10 +1,12 @@
-//! CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, ENABLE, COMPRESS, NAMESPACE: about the session, not about mail.
+//! CAPABILITY, NOOP, LOGOUT, ID, STARTTLS, ENABLE, LANGUAGE, UNAUTHENTICATE, COMPRESS, NAMESPACE: about the session, not about mail.
 
 use imap_wire::{Code, Framer, Limits, Status, Tag};
+use tokio::time::Instant;
 
 use crate::annotations::Told;
 use crate::capability;
 use crate::error::{CmdError, CmdResult, Done};
+use crate::language::Language;
 use crate::session::Session;
 use crate::state::{Enabled, State};
 use crate::sync::Expunges;
@@ -76,6 +78,33 @@ pub(crate) async fn enable(session: &mut Session, names: &[String]) -> CmdResult
     }
     session.writer().enabled(&enabled);
     Done::plain()
+}
+
+/// RFC 5255 §3.2
+pub(crate) fn language(session: &mut Session, ranges: &[String]) -> CmdResult {
+    if ranges.is_empty() {
+        session.writer().language(&Language::tags());
+        return Ok(Done { text: Some("These languages are offered"), ..Done::default() });
+    }
+    let Some(language) = ranges.iter().find_map(|range| Language::of_range(range)) else {
+        return Err(CmdError::no(Code::None, "No such language"));
+    };
+    session.writer().language(&[language.tag()]);
+    session.enabled.language = language;
+    Ok(Done { text: Some("Speaking this language now"), ..Done::default() })
+}
+
+/// RFC 8437 §3: as if the connection had just begun, TLS aside. What counts against guessing stays.
+pub(crate) async fn unauthenticate(session: &mut Session, tag: &Tag) -> CmdResult {
+    session.writer().ok(tag, "Logged out, the connection stays");
+    session.state = State::NotAuthenticated;
+    session.enabled = Enabled::default();
+    (session.notify, session.annotations) = (None, None);
+    session.connection.stop_deflate().await?;
+    session.framer.set_limits(Limits::UNAUTHENTICATED);
+    let deadline = Instant::now() + session.gateway.settings.unauthenticated_timeout;
+    session.connection.set_deadline(Some(deadline));
+    Done::already_written()
 }
 
 /// RFC 4978 §3
