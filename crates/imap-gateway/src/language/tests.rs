@@ -35,6 +35,13 @@ const NO_TEXTS: &[&str] = &[
     "References",
     "In-Reply-To",
     "Content-Type",
+    "MessageNew",
+    "MessageExpunge",
+    "FlagChange",
+    "MailboxName",
+    "SubscriptionChange",
+    "MailboxMetadataChange",
+    "ServerMetadataChange",
     // Of sets, ids and SASL, which clients are told of in other words.
     "not a set of numbers",
     "zero is not a message number",
