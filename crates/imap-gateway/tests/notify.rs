@@ -19,7 +19,8 @@ async fn without_hints_the_recheck_brings_the_news() {
     let mut other = system.log_in().await;
     for n in 1..=2 {
         other.ok(&format!("CREATE work{n}")).await;
-        me.until(&format!("* LIST (\\HasNoChildren \\Subscribed) \"/\" work{n}")).await;
+        let line = me.until("* LIST (").await.pop().unwrap_or_default();
+        assert!(line.ends_with(&format!(" work{n}")), "{line}");
         other.append("Sent", "", &message(n)).await;
         me.until(&format!("* STATUS Sent (MESSAGES {n} ")).await;
         other.append("INBOX", "", &message(n)).await;
