@@ -26,7 +26,10 @@ impl<'a> ContentType<'a> {
         }
         cursor.skip_cfws();
         let sub = cursor.token();
-        if main.is_empty() || sub.is_empty() {
+        // RFC 2045 §5.1: no control characters. They are left out where the type is written, and "t\0ext" would look like a "text"
+        // without its count of lines.
+        let is_name = |name: &[u8]| !name.is_empty() && !name.iter().any(u8::is_ascii_control);
+        if !is_name(main) || !is_name(sub) {
             return None;
         }
         Some(Self { main, sub, parameters: cursor.parameters() })

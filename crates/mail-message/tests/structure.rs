@@ -93,3 +93,12 @@ fn parameters_of_rfc_2231() {
     let unknown = "f*=x-none'xx'%FF";
     assert_eq!(disposition(unknown), r#""f*" "x-none'xx'%FF""#);
 }
+
+/// RFC 2045 §5.1: no control characters in a type. What is left out where it is written must not make it another one.
+#[test]
+fn control_characters_make_no_type() {
+    let plain = structure("\r\nx\r\n");
+    for name in ["t\0ext/html", "text\x01/html", "text/h\x7ftml", "message/rfc\0822"] {
+        assert_eq!(structure(&format!("Content-Type: {name}\r\n\r\nx\r\n")), plain, "{name:?}");
+    }
+}
