@@ -42,6 +42,9 @@ enum Task {
     /// Random commands of many sessions against a model, for as long as wanted
     #[command(disable_help_flag = true)]
     Soak(soak::Args),
+    /// Random octets for everything that reads octets of strangers
+    #[command(disable_help_flag = true)]
+    Fuzz(soak::Args),
     /// Run docker-compose.yml on this machine's Docker engine, with stand-ins of the public images
     ComposeTest(compose_test::Args),
     /// Start a private PostgreSQL and Redis, then run COMMAND with them, or wait for Ctrl-C
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Conformance(args) => conformance::run(&args),
         Task::Differential(args) => differential::run(&args),
         Task::Soak(args) => soak::run(&args),
+        Task::Fuzz(args) => soak::fuzz(&args),
         Task::ComposeTest(args) => compose_test::run(args),
         Task::Services(args) => services::run(args),
     };

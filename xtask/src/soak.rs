@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: the model-based tester, for as long as wanted.
+//! `cargo xtask soak`: the model-based tester, for as long as wanted; and `cargo xtask fuzz`.
 //!
 //! The tester holds the whole system, which only tests may depend on; so cargo is asked to run it.
 
@@ -13,7 +13,8 @@ use crate::services::Services;
 
 #[derive(ClapArgs)]
 pub(crate) struct Args {
-    /// --seconds N, --seed S, --sessions K, --gateways G, --shape sqlite|cluster, --serial, --mutation NAME, --mutations; --help tells more
+    /// soak: --seconds N, --seed S, --sessions K, --gateways G, --shape sqlite|cluster, --serial, --mutation NAME, --mutations;
+    /// fuzz: --seconds N, --seed S, TARGET. --help tells more
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     rest: Vec<OsString>,
 }
@@ -25,7 +26,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let asks_only = args.rest.iter().any(|word| word == "--help");
     let services = if sqlite_only || asks_only { None } else { Some(Services::start(&stop)?) };
     let mut cargo = process::cargo();
-    cargo.args(["run", "--quiet", "--package", "soak", "--"]).args(&args.rest);
+    cargo.args(["run", "--quiet", "--package", "soak", "--bin", "soak", "--"]).args(&args.rest);
     cargo.envs(services.iter().flat_map(Services::variables));
+    Ok(process::exit_code(process::run(&mut cargo, &stop)?))
+}
+
+/// `cargo xtask fuzz`
+pub(crate) fn fuzz(args: &Args) -> Result<ExitCode> {
+    let stop = Stop::listen()?;
+    let mut cargo = process::cargo();
+    cargo.args(["run", "--quiet", "--package", "soak", "--bin", "fuzz", "--"]).args(&args.rest);
     Ok(process::exit_code(process::run(&mut cargo, &stop)?))
 }

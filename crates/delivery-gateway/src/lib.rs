@@ -18,3 +18,9 @@ mod session;
 mod trace;
 
 pub use server::{Backends, Listeners, Protocol, Settings, serve};
+
+/// For fuzzing: a line through the parser of LMTP and SMTP commands. Tells what was made of it.
+#[doc(hidden)]
+pub fn fuzz(line: &[u8]) -> String {
+    format!("{:?}", command::parse(line))
+}

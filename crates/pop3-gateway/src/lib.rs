@@ -17,3 +17,9 @@ mod session;
 mod wire;
 
 pub use server::{Backends, INACTIVITY_MIN, Listeners, Settings, serve};
+
+/// For fuzzing: a line through the parser of POP3 commands. Tells what was made of it.
+#[doc(hidden)]
+pub fn fuzz(line: &[u8]) -> String {
+    format!("{:?}", command::parse(line))
+}

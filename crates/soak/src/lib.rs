@@ -39,6 +39,7 @@
 //! scripts), 33 (`tests/replay.rs`), 38 (restore: fault tests), 41 (false hints: the gateway's tests).
 
 pub mod fault;
+pub mod fuzz;
 pub mod ledger;
 pub mod mutate;
 pub mod pick;

@@ -180,7 +180,8 @@ impl<'a> Cursor<'a> {
             Some(b'(') if depth < DEPTH_MAX => self.list(depth),
             Some(b'(') => Err(self.malformed("lists too deep")),
             Some(b'"') => self.quoted(),
-            Some(b'{' | b'~') => self.literal(),
+            Some(b'{') => self.literal(),
+            Some(b'~') if self.octets[self.at..].starts_with(b"~{") => self.literal(),
             _ => {
                 let text = self.span(|octet| is_atom(octet) || octet == b'\\' || octet == b']');
                 match text {
