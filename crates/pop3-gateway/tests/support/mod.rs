@@ -70,6 +70,8 @@ impl mailbox_server::Mailbox for Fake {
     type FetchStream = Stream<pb::FetchPage>;
     type ContentStream = Stream<pb::ContentChunk>;
     type DeliverStream = Stream<pb::DeliverResult>;
+    type FetchUrlStream = Stream<pb::FetchPage>;
+    type ContentUrlStream = Stream<pb::ContentChunk>;
 
     async fn open_maildrop(
         &self,
@@ -137,6 +139,12 @@ impl mailbox_server::Mailbox for Fake {
         search(pb::SearchRequest) -> pb::SearchReply;
         sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply;
         fuzzy_search(pb::FuzzySearchRequest) -> pb::FuzzySearchReply;
+        get_metadata(pb::GetMetadataRequest) -> pb::GetMetadataReply;
+        set_metadata(pb::SetMetadataRequest) -> pb::SetMetadataReply;
+        sign_urls(pb::SignUrlsRequest) -> pb::SignUrlsReply;
+        reset_url_keys(pb::ResetUrlKeysRequest) -> pb::ResetUrlKeysReply;
+        fetch_url(pb::FetchUrlRequest) -> Self::FetchUrlStream;
+        content_url(pb::ContentUrlRequest) -> Self::ContentUrlStream;
         store_flags(pb::StoreFlagsRequest) -> pb::StoreFlagsReply;
         copy(pb::CopyRequest) -> pb::CopyReply;
         append(tonic::Streaming<pb::AppendRequest>) -> pb::AppendReply;
