@@ -48,6 +48,11 @@ pub fn matches(search_text: &str, field: &Field<'_>, folded_needle: &str) -> boo
     }
 }
 
+/// The section of the message header: a `name: value` line for each field, the name in lower case.
+pub fn header(search_text: &str) -> &str {
+    &search_text[..section_end(search_text, 0)]
+}
+
 fn section_end(text: &str, from: usize) -> usize {
     let rest = text.as_bytes().get(from..).unwrap_or(&[]);
     memchr::memchr(SECTION_END as u8, rest).map_or(text.len(), |at| from + at)

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::db::{Db, InsertItem, Inserted};
 use crate::error::{DbError, DbResult};
+use crate::index::Index;
 
 /// Items of one group. A group is as many as came while the one before was committing.
 const GROUP_ITEMS_MAX: usize = 64;
@@ -27,10 +28,10 @@ pub(crate) struct Committer {
 
 impl Committer {
     /// Starts the lanes; they end when the last clone is dropped.
-    pub(crate) fn start(db: &Arc<dyn Db>) -> Self {
+    pub(crate) fn start(db: &Arc<dyn Db>, index: &Arc<Index>) -> Self {
         let lane = |_| {
             let (sender, receiver) = mpsc::channel(LANE_ITEMS_MAX);
-            tokio::spawn(run(Arc::clone(db), receiver));
+            tokio::spawn(run(Arc::clone(db), Arc::clone(index), receiver));
             sender
         };
         Self { lanes: (0..db.insert_lanes()).map(lane).collect() }
@@ -49,7 +50,7 @@ impl Committer {
     }
 }
 
-async fn run(db: Arc<dyn Db>, mut queue: mpsc::Receiver<Waiting>) {
+async fn run(db: Arc<dyn Db>, index: Arc<Index>, mut queue: mpsc::Receiver<Waiting>) {
     while let Some(first) = queue.recv().await {
         let mut bytes = weight(&first);
         let mut group = vec![first];
@@ -57,6 +58,9 @@ async fn run(db: Arc<dyn Db>, mut queue: mpsc::Receiver<Waiting>) {
             let Ok(next) = queue.try_recv() else { break };
             bytes += weight(&next);
             group.push(next);
+        }
+        for item in group.iter().map(|(item, _)| item) {
+            index.added(item.account, item.messages.len() as u32);
         }
         commit(&db, group).await;
     }

@@ -2,8 +2,9 @@
 
 use mail_types::{AccountId, MessageId};
 
+use crate::db::HashRow;
 use crate::prepare::unpack_chunk;
-use crate::{Storage, StorageError};
+use crate::{Inner, Storage, StorageError};
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +83,8 @@ const AUDIT: [&str; 10] = [
 const CONTENT_BATCH: i64 = 100;
 
 impl Storage {
-    /// Checks the tables against each other and every message's octets against their hash. While others write, a check of
+    /// Checks the tables against each other, every message's octets against their hash, and that the search index has every
+    /// message and finds one of each hundred. While others write, a check of
     /// one account may name what is only in the making; repeat it.
     ///
     /// # Errors
@@ -99,15 +101,36 @@ impl Storage {
         let mut after = (0, 0);
         loop {
             let page = db.hashes(only, after, CONTENT_BATCH).await?;
-            let Some((account, id, _)) = page.last() else { return Ok(report) };
-            after = (account.as_i64(), id.as_i64());
-            for (account, id, hash) in page {
+            let Some(last) = page.last() else { return Ok(report) };
+            after = (last.account.as_i64(), last.id.as_i64());
+            for messages in page.chunk_by(|one, next| one.account == next.account) {
+                let account = messages[0].account;
+                for what in self.check_index(account, messages).await? {
+                    report.findings.push(Finding { account, what });
+                }
+            }
+            for HashRow { account, id, hash, .. } in page {
                 report.messages += 1;
                 if let Some(what) = self.check_content(account, id, &hash).await? {
                     report.findings.push(Finding { account, what });
                 }
             }
         }
+    }
+
+    async fn check_index(
+        &self,
+        account: AccountId,
+        messages: &[HashRow],
+    ) -> Result<Vec<String>, StorageError> {
+        let messages: Vec<_> = messages.iter().map(|row| (row.id, row.version)).collect();
+        let Inner { db, index, .. } = &*self.0;
+        let findings = index.audit(&**db, account, &messages).await?;
+        if findings.is_empty() {
+            return Ok(findings);
+        }
+        // A merge may have moved it between two looks.
+        Ok(index.audit(&**db, account, &messages).await?)
     }
 
     async fn check_content(

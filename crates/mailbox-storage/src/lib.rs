@@ -8,6 +8,7 @@ mod committer;
 mod db;
 mod error;
 mod fsck;
+mod index;
 mod keywords;
 mod prepare;
 mod rebuild;
@@ -80,6 +81,7 @@ pub(crate) struct Inner {
     pub(crate) db: Arc<dyn db::Db>,
     pub(crate) committer: committer::Committer,
     pub(crate) snapshots: snapshot::Snapshots,
+    pub(crate) index: Arc<index::Index>,
     pub(crate) keywords: keywords::Keywords,
     pub(crate) room: Arc<room::Room>,
     /// This process, among those that share the database.
@@ -93,8 +95,10 @@ impl Storage {
     /// [`StorageError`] when the URL cannot be used or the database does not answer.
     pub async fn open(config: StorageConfig) -> Result<Self, StorageError> {
         let db = db::open(&config.database_url, config.max_connections).await?;
+        let index = Arc::new(index::Index::new());
         Ok(Self(Arc::new(Inner {
-            committer: committer::Committer::start(&db),
+            committer: committer::Committer::start(&db, &index),
+            index,
             snapshots: snapshot::Snapshots::new(config.snapshot_bytes),
             keywords: keywords::Keywords::new(),
             room: Arc::new(room::Room::new(

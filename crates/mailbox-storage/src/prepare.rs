@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
+use mail_message::search::header;
 use mail_message::{DERIVED_VERSION, derive};
 use tonic::Status;
-use zstd::bulk::Compressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::db::{Chunk, Prepared};
 
@@ -21,6 +22,7 @@ const TEXT_BYTES_MAX: usize = 8 << 20;
 thread_local! {
     /// Making a compressor costs more than compressing a small message.
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// Prepares the message that these pieces make.
@@ -62,7 +64,6 @@ fn prepare_now(octets: &Bytes) -> Prepared {
 
 fn derived(octets: &Bytes, chunks: Vec<Chunk>) -> Prepared {
     let derived = derive(octets);
-    let text = derived.search_text.as_bytes();
     Prepared {
         hash: *blake3::hash(octets).as_bytes(),
         size: octets.len() as i64,
@@ -76,7 +77,8 @@ fn derived(octets: &Bytes, chunks: Vec<Chunk>) -> Prepared {
         bodystructure: derived.bodystructure,
         parts: derived.parts,
         preview: without_nul(derived.preview),
-        text: pack_text(text),
+        bits: crate::index::signature(&derived.search_text),
+        text: pack_text(&derived.search_text),
         keys: derived.sort_keys,
     }
 }
@@ -94,32 +96,56 @@ pub(crate) fn unpack_chunk(data: Vec<u8>, raw_len: usize) -> std::io::Result<Byt
     }
 }
 
-/// First octet: is what follows compressed?
-fn pack_text(text: &[u8]) -> Vec<u8> {
-    let (mark, body) = match compress(text) {
-        Some(packed) => (1, packed),
-        None => (0, text.to_vec()),
+/// First octet: 0, and the text as it is; 1, and the text compressed; 2, the length of the compressed header, and header and
+/// rest, each compressed alone: most searches look into the header only.
+fn pack_text(text: &str) -> Vec<u8> {
+    let (header, rest) = text.split_at(header(text).len());
+    let (Some(header), Some(rest)) = (compress(header.as_bytes()), compress(rest.as_bytes())) else {
+        let packed = compress(text.as_bytes());
+        let (mark, body) = packed.as_ref().map_or((0, text.as_bytes()), |packed| (1, &packed[..]));
+        return [&[mark], body].concat();
     };
-    let mut out = Vec::with_capacity(1 + body.len());
-    out.push(mark);
-    out.extend_from_slice(&body);
-    out
+    [&[2], &(header.len() as u32).to_le_bytes()[..], &header, &rest].concat()
 }
 
 /// The text that [`pack_text`] packed.
 pub(crate) fn unpack_text(packed: &[u8]) -> std::io::Result<String> {
+    unpack(packed, true)
+}
+
+/// The text up to the end of the message header, or more.
+pub(crate) fn unpack_header(packed: &[u8]) -> std::io::Result<String> {
+    unpack(packed, false)
+}
+
+fn unpack(packed: &[u8], whole: bool) -> std::io::Result<String> {
     let damaged = || std::io::Error::other("a damaged search text");
     let (mark, body) = packed.split_first().ok_or_else(damaged)?;
     let text = match mark {
         0 => body.to_vec(),
+        1 => decompress(body)?,
         _ => {
-            // The frame says how long the text is, so that no buffer is larger than needed.
-            let length = zstd::zstd_safe::get_frame_content_size(body).ok().flatten().unwrap_or(0);
-            let length = usize::try_from(length).unwrap_or(usize::MAX).min(TEXT_BYTES_MAX);
-            zstd::bulk::decompress(body, length)?
+            let (length, body) = body.split_first_chunk().ok_or_else(damaged)?;
+            let (header, rest) =
+                body.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
+            let mut text = decompress(header)?;
+            if whole {
+                text.extend_from_slice(&decompress(rest)?);
+            }
+            text
         }
     };
     String::from_utf8(text).map_err(|_| damaged())
+}
+
+fn decompress(frame: &[u8]) -> std::io::Result<Vec<u8>> {
+    // The frame says how long the text is, so that no buffer is larger than needed.
+    let length = zstd::zstd_safe::get_frame_content_size(frame).ok().flatten().unwrap_or(0);
+    let length = usize::try_from(length).unwrap_or(usize::MAX).min(TEXT_BYTES_MAX);
+    DECOMPRESSOR.with_borrow_mut(|slot| match slot {
+        Some(decompressor) => decompressor.decompress(frame, length),
+        None => slot.insert(Decompressor::new()?).decompress(frame, length),
+    })
 }
 
 /// `None`: it does not pay.
@@ -162,8 +188,13 @@ mod tests {
             assert_eq!(back, octets);
             unpack_text(&prepared.text).unwrap();
         }
-        for text in ["", "a", &"long text ".repeat(1000)] {
-            assert_eq!(unpack_text(&pack_text(text.as_bytes())).unwrap(), text);
+        let sections =
+            format!("{}\u{1c}\u{1c}{}\u{1c}", "subject: it\n".repeat(99), "long text ".repeat(1000));
+        for text in ["", "a", &"long text ".repeat(1000), "subject: a\n\u{1c}\u{1c}b\u{1c}", &sections] {
+            let packed = pack_text(text);
+            assert_eq!(unpack_text(&packed).unwrap(), text);
+            assert!(unpack_header(&packed).unwrap().starts_with(header(text)));
         }
+        assert_eq!(unpack_header(&pack_text(&sections)).unwrap(), header(&sections));
     }
 }

@@ -61,7 +61,9 @@ impl Storage {
             for (account, id) in outdated {
                 batch.push(self.derive(account, id).await?);
             }
+            let accounts: Vec<AccountId> = batch.iter().map(|(account, _, _)| *account).collect();
             let done = self.0.db.rebuild(batch, version).await?;
+            accounts.into_iter().for_each(|account| self.0.index.added(account, 1));
             service_runtime::metrics().messages_rebuilt(done);
             rebuilt += done;
             if rebuilt - told >= REPORT_EVERY {

@@ -244,14 +244,16 @@ async fn start_auth(config: &Config, readiness: &Readiness, shutdown: &Shutdown)
     Ok(Addresses { auth: Some(address), ..Addresses::default() })
 }
 
-/// Removes what nobody refers to any more, and brings old derived data up to date, until the stop signal.
+/// Removes what nobody refers to any more, brings old derived data up to date and merges the search index, until the stop signal.
 pub(crate) fn keep_up(storage: &Storage, shutdown: &Shutdown) {
     let (storage, stop) = (storage.clone(), shutdown.token());
     tokio::spawn(async move {
         let sweeping = storage.keep_sweeping(SweepPolicy::default());
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = async { tokio::join!(sweeping, storage.keep_rebuilding()) } => {}
+            _ = async {
+                tokio::join!(sweeping, storage.keep_rebuilding(), storage.keep_merging_search_index())
+            } => {}
         }
     });
 }

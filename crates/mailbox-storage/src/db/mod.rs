@@ -1,6 +1,7 @@
 //! The one narrow door to the database: batch operations, each one transaction. No domain rules on the other side of it.
 
 mod annotation;
+mod index;
 pub(crate) mod postgres;
 mod rebuild;
 pub(crate) mod sqlite;
@@ -12,10 +13,15 @@ use async_trait::async_trait;
 use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Uid, UidSet};
 
 use crate::error::{DbError, DbResult};
+use crate::index::SCHEME;
 use crate::tree::{Tree, TreeChange};
 pub(crate) use annotation::{Annotate, Annotated, AnnotationQuery, AnnotationRow};
+use index::{CROWDED, EPOCH, INSERT_SEGMENT, INSERT_TAIL, NEXT_EPOCH, NEXT_SEGMENT, SEGMENTS, TAIL};
+pub(crate) use index::{IndexChange, IndexRows, NewSegment, SegmentRow, TailRow};
 pub(crate) use rebuild::Rebuild;
-use rebuild::{LEASE, OUTDATED, REBUILD_KEYS, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, rebuild_one};
+use rebuild::{
+    LEASE, OUTDATED, REBUILD_KEYS, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, accounts, rebuild_one,
+};
 pub(crate) use types::*;
 
 /// The pure function that decides what becomes of an account's mailboxes.
@@ -123,6 +129,8 @@ pub(crate) trait Db: Send + Sync + 'static {
         uids: &UidSet,
         limit: i64,
     ) -> DbResult<Vec<(Uid, Vec<u8>)>>;
+    /// Compressed search texts of these messages, of those that are there, in any order.
+    async fn texts(&self, account: AccountId, messages: &[i64]) -> DbResult<Vec<(i64, Vec<u8>)>>;
     /// What at most `limit` messages of `uids` are sorted by, ascending; `with_keys`: by more than size and arrival.
     async fn sort_keys(
         &self,
@@ -174,6 +182,29 @@ pub(crate) trait Db: Send + Sync + 'static {
     /// Another key for a mailbox, or no keys any more.
     async fn url_key_reset(&self, account: AccountId, other: Option<(MailboxId, Vec<u8>)>) -> DbResult<()>;
 
+    // ---- the search index ----
+
+    /// At most `limit` messages that are in no segment yet.
+    async fn index_tail(&self, account: AccountId, limit: i64) -> DbResult<Vec<TailRow>>;
+    /// The segments there are.
+    async fn index_rows(&self, account: AccountId) -> DbResult<IndexRows>;
+    /// The packed message ids of these segments.
+    async fn index_ids(&self, account: AccountId, segments: &[i64]) -> DbResult<Vec<(i64, Vec<u8>)>>;
+    /// Blocks of segments, in any order; what is gone is left out.
+    async fn index_slices(
+        &self,
+        account: AccountId,
+        wanted: &[(i64, i32)],
+    ) -> DbResult<Vec<(i64, i32, Vec<u8>)>>;
+    /// All blocks of one segment, in their order.
+    async fn index_all_slices(&self, account: AccountId, segment: i64) -> DbResult<Vec<Vec<u8>>>;
+    /// Those of the messages that are there.
+    async fn index_living(&self, account: AccountId, messages: &[i64]) -> DbResult<Vec<i64>>;
+    /// Up to `limit` accounts after this one with `least` messages or more that are in no segment.
+    async fn index_crowded(&self, after: i64, least: i64, limit: i64) -> DbResult<Vec<i64>>;
+    /// Puts segments in the place of others and of tail rows. `false`, and nothing is changed: those are not all there any more.
+    async fn index_change(&self, change: IndexChange) -> DbResult<bool>;
+
     // ---- upkeep ----
 
     /// Removes up to `limit` messages without references queued before `before`; how many queue entries it looked at.
@@ -189,12 +220,7 @@ pub(crate) trait Db: Send + Sync + 'static {
     /// Takes or keeps a task of upkeep until then. `false`: another process has it.
     async fn lease(&self, task: &'static str, holder: i64, until: i64, now: i64) -> DbResult<bool>;
     /// Messages after (account, id) with their hashes, in that order; `only` 0: of all accounts.
-    async fn hashes(
-        &self,
-        only: i64,
-        after: (i64, i64),
-        limit: i64,
-    ) -> DbResult<Vec<(AccountId, MessageId, Vec<u8>)>>;
+    async fn hashes(&self, only: i64, after: (i64, i64), limit: i64) -> DbResult<Vec<HashRow>>;
     /// Runs one audit query that names what is wrong: (account, what) per row, `account` 0 for all.
     async fn audit(&self, query: &'static str, account: i64) -> DbResult<Vec<(i64, String)>>;
 }
@@ -216,14 +242,22 @@ pub(crate) fn damaged(what: impl std::fmt::Display) -> DbError {
 }
 
 /// Messages after ($2, $3) and their hashes.
-pub(crate) const HASHES: &str = "SELECT account_id, id, content_hash FROM message
+pub(crate) const HASHES: &str = "SELECT account_id, id, content_hash, derived_version FROM message
     WHERE ($1 = 0 OR account_id = $1) AND (account_id, id) > ($2, $3) ORDER BY account_id, id LIMIT $4";
+
+/// A message, for fsck.
+pub(crate) struct HashRow {
+    pub(crate) account: AccountId,
+    pub(crate) id: MessageId,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) version: i32,
+}
 
 pub(crate) fn message_key((account, id): (i64, i64)) -> DbResult<(AccountId, MessageId)> {
     Ok((AccountId::try_from(account).map_err(damaged)?, MessageId::try_from(id).map_err(damaged)?))
 }
 
-pub(crate) fn hash_row(account: i64, id: i64, hash: Vec<u8>) -> DbResult<(AccountId, MessageId, Vec<u8>)> {
+pub(crate) fn hash_row((account, id, hash, version): (i64, i64, Vec<u8>, i32)) -> DbResult<HashRow> {
     let (account, id) = message_key((account, id))?;
-    Ok((account, id, hash))
+    Ok(HashRow { account, id, hash, version })
 }

@@ -34,6 +34,11 @@ pub(super) const REBUILD_KEYS: &str = "INSERT INTO message_keys VALUES ($1, $2, 
 pub(super) const REBUILD_NOTHING: &str =
     "UPDATE message SET derived_version = $3 WHERE account_id = $1 AND id = $2 AND derived_version < $3";
 
+/// The accounts of a batch, each once: their texts change, which searches must know.
+pub(super) fn accounts(batch: &[Rebuild]) -> std::collections::BTreeSet<AccountId> {
+    batch.iter().map(|(account, _, _)| *account).collect()
+}
+
 /// Rebuilds one message on a connection that is in a transaction. Tells whether it did.
 macro_rules! rebuild_one {
     ($conn:expr, $rebuild:expr, $version:expr) => {{
@@ -58,6 +63,8 @@ macro_rules! rebuild_one {
             query.execute(&mut *$conn).await?;
             let query = sqlx::query(REBUILD_KEYS).bind(account).bind(id).bind(prepared.keys.as_slice());
             query.execute(&mut *$conn).await?;
+            let query = sqlx::query(INSERT_TAIL).bind(account).bind(id).bind($version).bind(SCHEME);
+            query.bind(prepared.bits.as_slice()).execute(&mut *$conn).await?;
         }
         done
     }};

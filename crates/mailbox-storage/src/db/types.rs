@@ -201,6 +201,8 @@ pub(crate) struct Prepared {
     pub(crate) text: Vec<u8>,
     /// Encoded [`mail_message::SortKeys`].
     pub(crate) keys: Vec<u8>,
+    /// Which of them it has is what the search index knows of the text.
+    pub(crate) bits: Vec<u8>,
 }
 
 impl Prepared {
@@ -209,6 +211,7 @@ impl Prepared {
         let chunks: usize = self.chunks.iter().map(|chunk| chunk.data.len()).sum();
         chunks
             + self.text.len()
+            + self.bits.len()
             + self.envelope.len()
             + self.body.len()
             + self.bodystructure.len()

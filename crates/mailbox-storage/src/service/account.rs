@@ -29,6 +29,7 @@ pub(super) async fn purge(inner: &Inner, request: pb::PurgeRequest) -> Result<pb
     let account = demand(inner, &request.grant, Right::Admin)?;
     inner.db.account_purge(account).await?;
     inner.snapshots.forget(account);
+    inner.index.forget(account);
     inner.keywords.forget(account);
     publish(inner, account, MailboxId::new(0), 0);
     Ok(pb::PurgeReply {})

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
+use std::sync::Arc;
 
 use mail_rpc::{Entry, Right, entries_to_pb, pb, set_to_pb};
 use mail_types::{AccountId, MailboxId, UidSet};
@@ -108,6 +109,22 @@ pub(super) async fn after(
     Ok(read.into_reply().1)
 }
 
+/// The messages of a mailbox, as of now. `None`: there is no such mailbox.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn entries(
+    inner: &Inner,
+    account: AccountId,
+    mailbox: MailboxId,
+) -> Result<Option<Arc<Vec<Entry>>>, Status> {
+    let from = inner.snapshots.since(account, mailbox);
+    Ok(match read(inner, account, Which::Id(mailbox), None, from).await? {
+        Some(Read::All(_, entries)) => Some(entries),
+        Some(Read::Changes(_)) | None => None,
+    })
+}
+
 /// The contract's form of a mailbox row.
 pub(super) fn state_to_pb(row: &MailboxRow) -> pb::MailboxState {
     pb::MailboxState {
@@ -136,7 +153,7 @@ fn since(known: &pb::Known) -> Option<Since> {
 /// What was read for a caller.
 enum Read {
     Changes(SyncRows),
-    All(MailboxRow, std::sync::Arc<Vec<Entry>>),
+    All(MailboxRow, Arc<Vec<Entry>>),
 }
 
 impl Read {

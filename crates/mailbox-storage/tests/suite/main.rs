@@ -31,6 +31,7 @@ mod copy;
 mod deliver;
 mod fixture;
 mod flags;
+mod index;
 mod mailboxes;
 mod random;
 mod rebuild;

@@ -13,7 +13,10 @@ async fn search(store: &Store, uids: &str, conditions: Vec<Is>) -> Vec<String> {
         grant: store.alice(),
         mailbox_id: store.status("INBOX").await.unwrap().mailbox_id,
         uids: ranges(uids),
-        conditions: conditions.into_iter().map(|is| pb::Condition { is: Some(is) }).collect(),
+        conditions: conditions
+            .into_iter()
+            .map(|is| pb::Condition { is: Some(is), required: false })
+            .collect(),
     };
     let reply = store.client.search(request).await.unwrap();
     reply.matches.iter().map(|matches| text(&matches.uids)).collect()
@@ -58,7 +61,7 @@ async fn conditions_are_answered_each(store: &Store) {
 
 async fn empty_conditions_are_refused(store: &Store) {
     let mailbox_id = store.status("INBOX").await.unwrap().mailbox_id;
-    let conditions = vec![pb::Condition { is: None }];
+    let conditions = vec![pb::Condition { is: None, required: false }];
     let request = pb::SearchRequest { grant: store.alice(), mailbox_id, uids: ranges("1"), conditions };
     assert_eq!(store.client.search(request).await.unwrap_err().code(), Code::InvalidArgument);
 }

@@ -100,6 +100,7 @@ impl Compiled {
             is_fuzzy: false,
         };
         compiled.node = compiled.node(key, context, Matching::Exact)?;
+        require(&compiled.node, &mut compiled.conditions);
         Ok(compiled)
     }
 
@@ -176,8 +177,17 @@ impl Compiled {
             }
             (Some(is), _) => is,
         };
-        self.conditions.push(pb::Condition { is: Some(is) });
+        self.conditions.push(pb::Condition { is: Some(is), required: false });
         Node::Condition(self.conditions.len() - 1)
+    }
+}
+
+/// Marks the conditions that every message which is found satisfies: those that no OR and no NOT is around.
+fn require(node: &Node, conditions: &mut [pb::Condition]) {
+    match node {
+        Node::And(nodes) => nodes.iter().for_each(|node| require(node, conditions)),
+        Node::Condition(index) => conditions[*index].required = true,
+        _ => {}
     }
 }
 

@@ -35,6 +35,7 @@ struct Messages<'a> {
     preview: Vec<&'a str>,
     text: Vec<&'a [u8]>,
     keys: Vec<&'a [u8]>,
+    bits: Vec<&'a [u8]>,
     chunk_first: Vec<i32>,
     chunk_last: Vec<i32>,
 }
@@ -76,6 +77,7 @@ impl<'a> Messages<'a> {
         self.preview.push(&message.preview);
         self.text.push(&message.text);
         self.keys.push(&message.keys);
+        self.bits.push(&message.bits);
         self.chunk_first.push(chunks.no.len() as i32 + 1);
         if new.staged.is_none() {
             for chunk in &message.chunks {
@@ -147,8 +149,8 @@ async fn insert(conn: &mut PgConnection, all: &[Arc<InsertItem>]) -> DbResult<Ve
         "SELECT i.o_outcome, i.o_mailbox, i.o_uidvalidity, i.o_uid, i.o_modseq,
              CASE WHEN i.o_outcome = 0 THEN mail_keep_keys($1[i.place], $10[$8[i.place] : $9[i.place]],
                $31[$8[i.place] : $9[i.place]]) END
-           FROM mail_insert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+           FROM mail_insert_indexed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $32, $33)
              WITH ORDINALITY i (o_outcome, o_mailbox, o_uidvalidity, o_uid, o_modseq, place)",
     )
     .bind(items.account)
@@ -182,6 +184,8 @@ async fn insert(conn: &mut PgConnection, all: &[Arc<InsertItem>]) -> DbResult<Ve
     .bind(chunks.len)
     .bind(chunks.data)
     .bind(messages.keys)
+    .bind(SCHEME)
+    .bind(messages.bits)
     .fetch_all(conn)
     .await?;
     rows.into_iter()

@@ -1,6 +1,7 @@
 //! PostgreSQL: a read is one statement, a write one function call, both one round trip.
 
 mod annotation;
+mod index;
 mod insert;
 mod keys;
 mod read;
@@ -238,6 +239,9 @@ impl Db for Postgres {
     ) -> DbResult<Vec<(Uid, Vec<u8>)>> {
         read::search_texts(&self.pool, account, mailbox, uids, limit).await
     }
+    async fn texts(&self, account: AccountId, messages: &[i64]) -> DbResult<Vec<(i64, Vec<u8>)>> {
+        index::texts(&self.pool, account, messages).await
+    }
     async fn sort_keys(
         &self,
         account: AccountId,
@@ -296,6 +300,34 @@ impl Db for Postgres {
     async fn url_key_reset(&self, account: AccountId, other: Option<(MailboxId, Vec<u8>)>) -> DbResult<()> {
         url_key::reset(&self.pool, account, other).await
     }
+    async fn index_tail(&self, account: AccountId, limit: i64) -> DbResult<Vec<TailRow>> {
+        index::tail(&self.pool, account, limit).await
+    }
+    async fn index_rows(&self, account: AccountId) -> DbResult<IndexRows> {
+        index::rows(&self.pool, account).await
+    }
+    async fn index_ids(&self, account: AccountId, segments: &[i64]) -> DbResult<Vec<(i64, Vec<u8>)>> {
+        index::ids(&self.pool, account, segments).await
+    }
+    async fn index_slices(
+        &self,
+        account: AccountId,
+        wanted: &[(i64, i32)],
+    ) -> DbResult<Vec<(i64, i32, Vec<u8>)>> {
+        index::slices(&self.pool, account, wanted).await
+    }
+    async fn index_all_slices(&self, account: AccountId, segment: i64) -> DbResult<Vec<Vec<u8>>> {
+        index::all_slices(&self.pool, account, segment).await
+    }
+    async fn index_living(&self, account: AccountId, messages: &[i64]) -> DbResult<Vec<i64>> {
+        index::living(&self.pool, account, messages).await
+    }
+    async fn index_crowded(&self, after: i64, least: i64, limit: i64) -> DbResult<Vec<i64>> {
+        index::crowded(&self.pool, after, least, limit).await
+    }
+    async fn index_change(&self, change: IndexChange) -> DbResult<bool> {
+        retry!(index::change(&self.pool, &change))
+    }
 
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {
         retry!(write::sweep_garbage(&self.pool, before, limit))
@@ -319,20 +351,15 @@ impl Db for Postgres {
     async fn lease(&self, task: &'static str, holder: i64, until: i64, now: i64) -> DbResult<bool> {
         upkeep::lease(&self.pool, task, holder, until, now).await
     }
-    async fn hashes(
-        &self,
-        only: i64,
-        after: (i64, i64),
-        limit: i64,
-    ) -> DbResult<Vec<(AccountId, MessageId, Vec<u8>)>> {
-        let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(HASHES)
+    async fn hashes(&self, only: i64, after: (i64, i64), limit: i64) -> DbResult<Vec<HashRow>> {
+        let rows: Vec<(i64, i64, Vec<u8>, i32)> = sqlx::query_as(HASHES)
             .bind(only)
             .bind(after.0)
             .bind(after.1)
             .bind(limit)
             .fetch_all(&self.pool)
             .await?;
-        rows.into_iter().map(|(account, id, hash)| hash_row(account, id, hash)).collect()
+        rows.into_iter().map(hash_row).collect()
     }
     async fn audit(&self, query: &'static str, account: i64) -> DbResult<Vec<(i64, String)>> {
         // Larger than any other query: it must not be cut short.

@@ -18,6 +18,10 @@ pub(super) async fn lease(pool: &PgPool, task: &str, holder: i64, until: i64, no
 
 pub(super) async fn rebuild(pool: &PgPool, batch: &[Rebuild], version: i32) -> DbResult<u64> {
     let mut tx = pool.begin().await?;
+    // The account's row first: the sweep takes its messages after it.
+    for account in accounts(batch) {
+        sqlx::query(NEXT_EPOCH).bind(account.as_i64()).execute(&mut *tx).await?;
+    }
     let mut rebuilt = 0;
     for one in batch {
         rebuilt += u64::from(rebuild_one!(tx, one, version));

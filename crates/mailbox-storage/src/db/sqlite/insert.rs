@@ -204,7 +204,8 @@ const MESSAGE_SQL: &str = "
     INSERT INTO message VALUES ($1, $4, $10, $7, $11, $12, $13, $14, $15, $16, $17, $18, $19);
     INSERT INTO message_text VALUES ($1, $4, $20);
     INSERT INTO content SELECT $1, $4, $21, $22, $23, $24 WHERE $24 IS NOT NULL;
-    INSERT INTO message_keys VALUES ($1, $4, $25);";
+    INSERT INTO message_keys VALUES ($1, $4, $25);
+    INSERT INTO search_tail VALUES ($1, $4, $14, $26, $27);";
 
 async fn message(
     conn: &mut SqliteConnection,
@@ -243,7 +244,9 @@ async fn message(
             .bind(first.map(|chunk| chunk.raw_offset))
             .bind(first.map(|chunk| chunk.raw_len))
             .bind(first.map(|chunk| &*chunk.data))
-            .bind(message.keys.as_slice());
+            .bind(message.keys.as_slice())
+            .bind(SCHEME)
+            .bind(message.bits.as_slice());
     }
     query.execute(&mut *conn).await?;
     if is_new && new.staged.is_none() && message.chunks.len() > 1 {

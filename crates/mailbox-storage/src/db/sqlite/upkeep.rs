@@ -94,6 +94,9 @@ pub(super) async fn lease(
 }
 
 pub(super) async fn rebuild(conn: &mut SqliteConnection, batch: Vec<Rebuild>, version: i32) -> DbResult<u64> {
+    for account in accounts(&batch) {
+        sqlx::query(NEXT_EPOCH).bind(account.as_i64()).execute(&mut *conn).await?;
+    }
     let mut rebuilt = 0;
     for one in &batch {
         rebuilt += u64::from(rebuild_one!(conn, one, version));

@@ -30,6 +30,8 @@ pub(super) async fn account_purge(conn: &mut SqliteConnection, account: AccountI
     sqlx::query(
         "DELETE FROM mailbox_message WHERE account_id = $1; DELETE FROM tombstone WHERE account_id = $1;
          DELETE FROM content WHERE account_id = $1; DELETE FROM message_text WHERE account_id = $1;
+         DELETE FROM search_tail WHERE account_id = $1; DELETE FROM search_segment WHERE account_id = $1;
+         DELETE FROM search_slices WHERE account_id = $1;
          DELETE FROM message WHERE account_id = $1; DELETE FROM delivery_key WHERE account_id = $1;
          DELETE FROM garbage WHERE account_id = $1; DELETE FROM mailbox WHERE account_id = $1;
          DELETE FROM subscription_ghost WHERE account_id = $1; DELETE FROM vacated_name WHERE account_id = $1;

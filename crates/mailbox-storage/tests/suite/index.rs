@@ -1,0 +1,238 @@
+//! The search index against looking into every text.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mail_message::derive;
+use mail_message::search::{self, fold, matches};
+use mail_rpc::pb::{self, condition::Is, copy_request::Mode, text_match::Field};
+use mail_types::FlagBits;
+
+use crate::fixture::*;
+
+suite!(
+    the_index_agrees_with_the_texts,
+    mail_is_found_as_soon_as_it_is_there,
+    what_is_not_indexed_is_found,
+    required_conditions_narrow_the_others,
+);
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % limit as u64) as usize
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+
+    /// Words of few letters, so that needles stand in many texts and nearly stand in many more.
+    fn words(&mut self, count: usize) -> String {
+        const PIECES: [&str; 22] = [
+            "ab",
+            "abc",
+            "Cab",
+            "xyz",
+            "é",
+            "naïve",
+            " ",
+            " ",
+            "-",
+            "_",
+            "12",
+            "会",
+            "議",
+            "会議",
+            "の",
+            "ノ",
+            "資料",
+            "ＡＢＣ",
+            "한국",
+            "Привет",
+            "ﾃｽﾄ",
+            "ß",
+        ];
+        (0..count).map(|_| self.pick(&PIECES)).collect()
+    }
+
+    fn message(&mut self) -> Vec<u8> {
+        let (from, subject, length) = (self.words(2), self.words(3), 1 + self.below(60));
+        let cc = if self.below(3) == 0 { format!("Cc: {}\r\n", self.words(2)) } else { String::new() };
+        format!(
+            "From: {from} <a{}@example.org>\r\nTo: {}\r\nSubject: {subject}\r\n{cc}\
+             Content-Type: text/plain; charset=utf-8\r\n\r\n{}\r\n",
+            self.below(5),
+            self.words(1),
+            self.words(length)
+        )
+        .into_bytes()
+    }
+}
+
+fn find(field: Field, header: &str, text: &str) -> pb::Condition {
+    let is = Is::Text(pb::TextMatch { field: field.into(), header: header.into(), text: text.into() });
+    pb::Condition { is: Some(is), required: false }
+}
+
+async fn search(store: &Store, mailbox: &str, conditions: &[pb::Condition]) -> Vec<String> {
+    let request = pb::SearchRequest {
+        grant: store.alice(),
+        mailbox_id: store.status(mailbox).await.unwrap().mailbox_id,
+        uids: ranges("1:4294967295"),
+        conditions: conditions.to_vec(),
+    };
+    let reply = store.client.search(request).await.unwrap();
+    reply.matches.iter().map(|matches| text(&matches.uids)).collect()
+}
+
+/// What the texts say; messages by UID.
+fn expected(texts: &[(u32, String)], condition: &pb::Condition) -> String {
+    let Some(Is::Text(wanted)) = &condition.is else { panic!("not a text") };
+    let field = match wanted.field() {
+        Field::Header => search::Field::Header(&wanted.header),
+        Field::Body => search::Field::Body,
+        _ => search::Field::Text,
+    };
+    let needle = fold(&wanted.text);
+    let found = texts.iter().filter(|(_, text)| matches(text, &field, &needle));
+    found.filter_map(|(uid, _)| mail_types::Uid::new(*uid)).collect::<mail_types::UidSet>().to_string()
+}
+
+async fn the_index_agrees_with_the_texts(store: &Store) {
+    let mut random = Random(11);
+    store.create("Copies").await.unwrap();
+    let mut texts: Vec<(u32, String)> = Vec::new();
+    let mut copies: Vec<(u32, String)> = Vec::new();
+    for round in 0..8 {
+        let some: Vec<Vec<u8>> = (0..40).map(|_| random.message()).collect();
+        let new: Vec<_> = some.iter().map(|octets| (system(FlagBits::NONE), octets.clone())).collect();
+        let reply = store.append_all("INBOX", &new, b"").await.unwrap();
+        texts.extend(reply.uids.iter().copied().zip(some.iter().map(|octets| derive(octets).search_text)));
+        if random.below(3) > 0 {
+            store.storage.merge_search_index(1).await.unwrap();
+        }
+        let inbox = store.status("INBOX").await.unwrap();
+        let copied = texts[random.below(texts.len())].clone();
+        let reply = store
+            .copy((inbox.mailbox_id, inbox.highest_modseq), &copied.0.to_string(), "Copies", Mode::Copy)
+            .await
+            .unwrap();
+        copies.push((text(&reply.destination).parse().unwrap(), copied.1));
+        for _ in 0..5 {
+            let (gone, _) = texts.remove(random.below(texts.len()));
+            store.expunge(inbox.mailbox_id, &gone.to_string(), 0).await;
+        }
+        if round % 3 == 2 {
+            store
+                .storage
+                .sweep(&mailbox_storage::SweepPolicy { garbage_seconds: -1, ..Default::default() })
+                .await
+                .unwrap();
+        }
+        let conditions: Vec<pb::Condition> = (0..60)
+            .map(|_| {
+                let all: Vec<char> = texts[random.below(texts.len())].1.chars().collect();
+                let (from, length) = (random.below(all.len()), 1 + random.below(6));
+                let needle: String =
+                    all[from..].iter().take_while(|c| !c.is_control()).take(length).collect();
+                let needle = if random.below(6) == 0 { random.words(2) } else { needle };
+                let field = [Field::Text, Field::Body, Field::Header][random.below(3)];
+                find(field, random.pick(&["Subject", "from", "TO", "cc", "Content-Type"]), &needle)
+            })
+            .collect();
+        for (mailbox, texts) in [("INBOX", &texts), ("Copies", &copies)] {
+            // Twice: what was found before is remembered.
+            for _ in 0..2 {
+                let found = search(store, mailbox, &conditions).await;
+                for (found, condition) in found.iter().zip(&conditions) {
+                    assert_eq!(*found, expected(texts, condition), "{condition:?} in {mailbox}");
+                }
+            }
+        }
+    }
+}
+
+async fn mail_is_found_as_soon_as_it_is_there(store: &Store) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut mergers = Vec::new();
+    for _ in 0..2 {
+        let (process, stop) = (store.process().await, Arc::clone(&stop));
+        mergers.push(tokio::spawn(async move {
+            let mut merged = 0;
+            while !stop.load(Ordering::Relaxed) {
+                merged += process.merge_search_index(3).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            process.close().await;
+            merged
+        }));
+    }
+    let deliver = async |writer: usize| {
+        for n in 0..40 {
+            let word = format!("w{writer}x{n}q");
+            let uid = store.append("INBOX", FlagBits::NONE, &message(&word)).await;
+            let (all, part) = (find(Field::Text, "", &word), find(Field::Header, "subject", &word));
+            assert_eq!(search(store, "INBOX", &[all, part]).await, [uid.to_string(), uid.to_string()]);
+        }
+    };
+    tokio::join!(deliver(0), deliver(1), deliver(2));
+    stop.store(true, Ordering::Relaxed);
+    let mut merged = 0;
+    for merger in mergers {
+        merged += merger.await.unwrap();
+    }
+    assert!(merged > 0);
+    let every = search(store, "INBOX", &[find(Field::Body, "", "body of w1x")]).await;
+    assert!(every[0].contains([',', ':']), "{every:?}");
+}
+
+async fn what_is_not_indexed_is_found(store: &Store) {
+    let conditions = [
+        find(Field::Text, "", "apple"),
+        find(Field::Header, "subject", "pear"),
+        find(Field::Body, "", "plum"),
+    ];
+    for name in ["apple", "pear", "apple pie"] {
+        store.append("INBOX", FlagBits::NONE, &message(name)).await;
+    }
+    store.storage.merge_search_index(1).await.unwrap();
+    store.append("INBOX", FlagBits::NONE, &message("pears")).await;
+    let found = ["1,3", "2,4", ""];
+    assert_eq!(search(store, "INBOX", &conditions).await, found);
+    // As an older version leaves it.
+    for table in ["DELETE FROM search_tail", "DELETE FROM search_segment", "DELETE FROM search_slices"] {
+        store.sql(table).await;
+        let fresh = store.process().await;
+        assert_eq!(search(store, "INBOX", &conditions).await, found);
+        fresh.close().await;
+    }
+    let missing = store.storage.fsck(None).await.unwrap();
+    assert_eq!(missing.findings.len(), 4, "{missing:?}");
+    store.sql("UPDATE message SET derived_version = 1").await;
+    assert_eq!(store.storage.fsck(None).await.unwrap().findings, []);
+    store.append("INBOX", FlagBits::NONE, &message("plum")).await;
+    assert_eq!(search(store, "INBOX", &conditions).await, ["1,3", "2,4", "5"]);
+    assert_eq!(store.storage.rebuild().await.unwrap(), 4);
+    store.storage.merge_search_index(1).await.unwrap();
+    assert_eq!(search(store, "INBOX", &conditions).await, ["1,3", "2,4", "5"]);
+}
+
+async fn required_conditions_narrow_the_others(store: &Store) {
+    for name in ["apple", "pear", "apple pear", "pear apple"] {
+        store.append("INBOX", FlagBits::NONE, &message(name)).await;
+    }
+    let required = |condition: pb::Condition| pb::Condition { required: true, ..condition };
+    let (apple, pear) = (find(Field::Header, "subject", "apple"), find(Field::Header, "subject", "pear"));
+    let found = search(store, "INBOX", &[apple.clone(), required(pear)]).await;
+    assert_eq!(found, ["3:4", "2:4"]);
+    let size = Is::Size(pb::SizeRange { min: message("apple pear").len() as u64, max: u64::MAX });
+    let size = pb::Condition { is: Some(size), required: true };
+    assert_eq!(search(store, "INBOX", &[apple, size]).await, ["3:4", "3:4"]);
+}
