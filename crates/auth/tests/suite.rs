@@ -56,6 +56,7 @@ on_both! {
         logins_work_through_the_generated_client;
     recipients:
         whose_address_it_is
+        who_logs_in_by_a_name
         the_detail_of_a_subaddress
         a_catch_all_comes_last
         spellings_and_malformed_addresses;

@@ -52,6 +52,10 @@ const AUTHENTICATED: &[&str] = &[
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
+    "ACL",
+    // RFC 4314 §2.2: beside the rights of RFC 2086.
+    "RIGHTS=texk",
+    "LIST-MYRIGHTS",
 ];
 
 /// The capabilities of a session now.

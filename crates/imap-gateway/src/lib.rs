@@ -15,6 +15,7 @@ mod limits;
 mod mailboxes;
 mod notify;
 mod order;
+mod others;
 mod server;
 mod session;
 mod snapshot;

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use mail_types::{AccountId, MailboxId, MailboxName};
+use mail_types::MailboxId;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::others::Whose;
 use crate::snapshot::Snapshot;
 
-/// Key of everything cached: the account comes first, so that no key can ever name somebody else's mailbox.
-type Key = (AccountId, MailboxId);
+/// Key of everything cached: who looks and whose it is come first, so that no key can ever name somebody else's view of a mailbox.
+type Key = (Whose, MailboxId);
 
 /// What a key and its place in the cache take, in bytes.
 const ENTRY_BYTES: usize = 96;
@@ -18,7 +19,7 @@ const ENTRY_BYTES: usize = 96;
 pub(crate) struct Mailboxes {
     snapshots: Cache<Key, Arc<Snapshot>, ByBytes>,
     /// Which mailbox a name meant last time: only a hint, since storage checks it.
-    ids: Cache<(AccountId, MailboxName), MailboxId>,
+    ids: Cache<(Whose, String), MailboxId>,
 }
 
 #[derive(Clone)]
@@ -37,26 +38,26 @@ impl Mailboxes {
         Self { snapshots: Cache::with_weighter(mailboxes, bytes as u64, ByBytes), ids: Cache::new(mailboxes) }
     }
 
-    pub(crate) fn latest(&self, account: AccountId, mailbox: MailboxId) -> Option<Arc<Snapshot>> {
-        self.snapshots.get(&(account, mailbox))
+    pub(crate) fn latest(&self, whose: Whose, mailbox: MailboxId) -> Option<Arc<Snapshot>> {
+        self.snapshots.get(&(whose, mailbox))
     }
 
-    pub(crate) fn latest_by_name(&self, account: AccountId, name: &MailboxName) -> Option<Arc<Snapshot>> {
-        let mailbox = self.ids.get(&(account, name.clone()))?;
-        self.latest(account, mailbox)
+    pub(crate) fn latest_by_name(&self, whose: Whose, name: &str) -> Option<Arc<Snapshot>> {
+        let mailbox = self.ids.get(&(whose, name.to_owned()))?;
+        self.latest(whose, mailbox)
     }
 
     /// Remembers a snapshot, unless a newer one is there. (Two sessions may do so at once, and the older win: harmless.)
-    pub(crate) fn keep(&self, account: AccountId, snapshot: &Arc<Snapshot>) {
-        let key = (account, snapshot.meta().mailbox);
+    pub(crate) fn keep(&self, whose: Whose, snapshot: &Arc<Snapshot>) {
+        let key = (whose, snapshot.meta().mailbox);
         match self.snapshots.get(&key) {
             Some(held) if held.meta().modseq >= snapshot.meta().modseq => {}
             _ => self.snapshots.insert(key, Arc::clone(snapshot)),
         }
     }
 
-    pub(crate) fn keep_name(&self, account: AccountId, name: &MailboxName, mailbox: MailboxId) {
-        let key = (account, name.clone());
+    pub(crate) fn keep_name(&self, whose: Whose, name: &str, mailbox: MailboxId) {
+        let key = (whose, name.to_owned());
         if self.ids.get(&key) != Some(mailbox) {
             self.ids.insert(key, mailbox);
         }

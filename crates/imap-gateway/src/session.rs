@@ -20,6 +20,7 @@ use crate::limits::{BAD_COMMANDS_MAX, BAD_COMMANDS_UNAUTHENTICATED_MAX, FLUSH_BY
 use crate::notify::{self, Notifier};
 use crate::server::{Gateway, PROTOCOL};
 use crate::state::{Enabled, Phase, Selected, State, User, describe};
+use crate::sync::Expunges;
 
 /// What one client's session holds. Small while it waits: buffers and the futures of commands exist only while they are at work.
 pub(crate) struct Session {
@@ -180,7 +181,7 @@ impl Session {
         let started = Instant::now();
         let span = tracing::debug_span!("command", name, tag = command.tag.as_str());
         let result = if self.state.allows(phase) {
-            self.execute(&command.tag, command.body).instrument(span).await
+            self.execute(&command.tag, command.body, phase).instrument(span).await
         } else {
             if has_open_literal {
                 self.framer.refuse_literal();
@@ -193,8 +194,13 @@ impl Session {
         self.conclude(&command.tag, name, result, started).map(|()| Next::Command)
     }
 
-    async fn execute(&mut self, tag: &Tag, body: CommandBody) -> CmdResult {
+    async fn execute(&mut self, tag: &Tag, body: CommandBody, phase: Phase) -> CmdResult {
         self.renew_grant().await?;
+        let leaves = matches!(body, CommandBody::Close | CommandBody::Unselect);
+        if phase == Phase::Selected && !leaves && self.selected().is_ok_and(|open| open.whose.is_shared()) {
+            // RFC 4314 §5.1.1: what is cached here must not outlive the right to see it.
+            self.sync(Expunges::Keep).await?;
+        }
         let result = cmd::execute(self, tag, body).await;
         cmd::context::refresh(self).await?;
         if self.notify.is_some() {

@@ -6,14 +6,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::{Bytes, BytesMut};
 use imap_wire::{Code, CommandBody, ParseOptions, WriteOptions, Writer};
 use mail_rpc::pb;
-use mail_types::{AccountId, KeywordTable, MailboxId, UidSet};
+use mail_types::{AccountId, KeywordTable, MailboxId, Rights, UidSet};
 use mailbox_hints::{Subscription, Wake};
 use tokio::time::Instant;
 
 use crate::context::Contexts;
 use crate::error::CmdError;
+use crate::fetch::Place;
 use crate::language::Language;
 use crate::limits::GRANT_MARGIN_SECONDS;
+use crate::others::Whose;
 use crate::view::View;
 
 pub(crate) enum State {
@@ -27,6 +29,8 @@ pub(crate) enum State {
 #[derive(Clone)]
 pub(crate) struct User {
     pub(crate) account: AccountId,
+    /// The account's own address.
+    pub(crate) address: Arc<str>,
     pub(crate) grant: Bytes,
     expires_at: i64,
 }
@@ -34,6 +38,9 @@ pub(crate) struct User {
 /// An open mailbox.
 pub(crate) struct Selected {
     pub(crate) view: View,
+    pub(crate) whose: Whose,
+    /// What may be done with it (RFC 4314), as storage said last.
+    pub(crate) rights: Rights,
     pub(crate) access: Access,
     /// How many of the mailbox's keywords the client has been told of with FLAGS.
     pub(crate) keywords_told: usize,
@@ -103,6 +110,7 @@ impl User {
     pub(crate) fn new(login: &pb::Login) -> Self {
         Self {
             account: AccountId::new(login.account_id),
+            address: login.address.as_str().into(),
             grant: login.grant.clone(),
             expires_at: login.expires_at,
         }
@@ -131,6 +139,17 @@ impl Access {
 impl Selected {
     pub(crate) fn mailbox(&self) -> MailboxId {
         self.view.snapshot().meta().mailbox
+    }
+
+    /// Where its messages are fetched from.
+    pub(crate) fn place(&self, grant: Bytes) -> Place {
+        Place { account: self.whose.owner(), owner: self.whose.to_pb(), grant, mailbox: self.mailbox() }
+    }
+
+    /// RFC 4314 §5.2: can anything that all share be changed? \Seen is each reader's own.
+    pub(crate) fn is_read_write(&self) -> bool {
+        let changing = Rights::INSERT.with(Rights::EXPUNGE).with(Rights::WRITE).with(Rights::DELETE_MESSAGES);
+        self.access == Access::ReadWrite && self.rights.has_any(changing)
     }
 
     pub(crate) fn keywords(&self) -> &Arc<KeywordTable> {
@@ -210,6 +229,11 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         // RFC 4978 §3: in any state; before login it would only help attackers.
         C::Compress(_) => ("COMPRESS", Phase::Authenticated),
         C::GetQuota(_) => ("GETQUOTA", Phase::Authenticated),
+        C::SetAcl(_) => ("SETACL", Phase::Authenticated),
+        C::DeleteAcl { .. } => ("DELETEACL", Phase::Authenticated),
+        C::GetAcl(_) => ("GETACL", Phase::Authenticated),
+        C::ListRights { .. } => ("LISTRIGHTS", Phase::Authenticated),
+        C::MyRights(_) => ("MYRIGHTS", Phase::Authenticated),
         C::GetQuotaRoot(_) => ("GETQUOTAROOT", Phase::Authenticated),
         C::SetQuota { .. } => ("SETQUOTA", Phase::Authenticated),
         C::GetMetadata(_) => ("GETMETADATA", Phase::Authenticated),
@@ -231,11 +255,6 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::Replace(_) => ("REPLACE", Phase::Selected),
         C::Copy { .. } => ("COPY", Phase::Selected),
         C::Move { .. } => ("MOVE", Phase::Selected),
-        C::Comparator(_)
-        | C::SetAcl(_)
-        | C::DeleteAcl { .. }
-        | C::GetAcl(_)
-        | C::ListRights { .. }
-        | C::MyRights(_) => ("OTHER", Phase::NotOffered),
+        C::Comparator(_) => ("OTHER", Phase::NotOffered),
     }
 }

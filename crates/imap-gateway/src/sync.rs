@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use futures_util::FutureExt;
 use imap_wire::{Code, FetchWriter, Numbering, PermanentFlags, Status, StoreAction};
 use mail_rpc::{Entry, Refusal, pb};
-use mail_types::{FlagBits, UidSet};
+use mail_types::{FlagBits, Rights, UidSet};
 use tokio::time::Instant;
 
 use crate::error::CmdError;
@@ -57,6 +57,7 @@ impl Session {
         let State::Selected(user, selected) = &self.state else { return Ok(()) };
         let known = self.newest()?;
         let request = pb::ChangesRequest {
+            owner: selected.whose.to_pb(),
             grant: user.grant.clone(),
             known: Some(pb::Known {
                 mailbox_id: known.meta().mailbox.get(),
@@ -71,9 +72,9 @@ impl Session {
 
     /// The snapshot that storage's next answer should be relative to.
     pub(crate) fn newest(&self) -> Result<Arc<Snapshot>, CmdError> {
-        let (user, selected) = (self.user()?, self.selected()?);
+        let selected = self.selected()?;
         let held = selected.view.snapshot();
-        let cached = self.gateway.mailboxes.latest(user.account, selected.mailbox());
+        let cached = self.gateway.mailboxes.latest(selected.whose, selected.mailbox());
         let is_newer = |cached: &Arc<Snapshot>| {
             cached.meta().modseq > held.meta().modseq
                 && cached.meta().uid_validity == held.meta().uid_validity
@@ -90,8 +91,9 @@ impl Session {
         own: Option<OwnStore<'_>>,
     ) -> Result<(), CmdError> {
         let newer = Snapshot::from_reply(Some(known), reply)?;
-        let State::Selected(user, selected) = &mut self.state else { return Ok(()) };
-        self.gateway.mailboxes.keep(user.account, &newer);
+        let State::Selected(_, selected) = &mut self.state else { return Ok(()) };
+        self.gateway.mailboxes.keep(selected.whose, &newer);
+        take_rights(selected, self.enabled, reply, self.connection.output());
         let recent_from = recent_from(&newer, reply, selected.access);
         selected.view.add_recent(recent_from, newer.meta().uid_next);
         selected.checked_at = Instant::now();
@@ -131,6 +133,16 @@ pub(crate) fn recent_from(snapshot: &Snapshot, reply: &pb::SyncReply, access: Ac
         }
         (Access::ReadOnly, _) => 0,
         (Access::ReadWrite, _) => reply.recent_from,
+    }
+}
+
+/// RFC 4314 §5.1.1: a server that looks at rights with each command tells the flags again when they have changed.
+fn take_rights(selected: &mut Selected, enabled: Enabled, reply: &pb::SyncReply, out: &mut BytesMut) {
+    let Some(state) = reply.state.as_ref().filter(|_| selected.whose.is_shared()) else { return };
+    let rights = Rights::from_bits(state.rights);
+    if selected.rights != rights {
+        selected.rights = rights;
+        write_flags(selected, enabled, out);
     }
 }
 
@@ -214,9 +226,12 @@ pub(crate) fn write_flags(selected: &mut Selected, enabled: Enabled, out: &mut B
     let system = FlagBits::SYSTEM.iter().fold(FlagBits::NONE, |all, (flag, _)| all.with(*flag));
     let all = (0..keywords.len()).fold(system, |all, index| all.with(FlagBits::keyword(index)));
     let permanent = match selected.access {
-        Access::ReadWrite => {
-            PermanentFlags { flags: all, keywords: &keywords, can_create: !keywords.is_full() }
-        }
+        // RFC 4314 §5.1.1
+        Access::ReadWrite => PermanentFlags {
+            flags: FlagBits::from_bits(all.bits() & selected.rights.flags().bits()),
+            keywords: &keywords,
+            can_create: !keywords.is_full() && selected.rights.contains(Rights::WRITE),
+        },
         Access::ReadOnly => PermanentFlags { flags: FlagBits::NONE, keywords: &keywords, can_create: false },
     };
     let mut writer = enabled.writer(out);

@@ -21,6 +21,8 @@ pub(crate) struct View {
     ghosts: Vec<Uid>,
     /// What this session alone may call \Recent; may name messages that are gone.
     recent: UidSet,
+    /// Whose mailbox it is; 0: the user's own.
+    owner: u64,
 }
 
 /// What a newer snapshot changed for the client.
@@ -96,7 +98,17 @@ pub(crate) struct Message {
 
 impl View {
     pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, ghosts: Vec::new(), recent: UidSet::new() }
+        Self { snapshot, ghosts: Vec::new(), recent: UidSet::new(), owner: 0 }
+    }
+
+    /// Of a mailbox of another's.
+    pub(crate) fn of(owner: u64, snapshot: Arc<Snapshot>) -> Self {
+        Self { owner, ..Self::new(snapshot) }
+    }
+
+    /// Whose ids the numbers of mailboxes, messages and threads are; 0: the user's own.
+    pub(crate) fn owner(&self) -> u64 {
+        self.owner
     }
 
     pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {

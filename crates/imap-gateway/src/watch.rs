@@ -30,6 +30,8 @@ struct Inner {
 
 struct Watched {
     grant: Bytes,
+    /// Whose mailbox; 0: the user's own.
+    owner: u64,
     mailbox: MailboxId,
     /// What the client has been told.
     modseq: AtomicU64,
@@ -50,10 +52,10 @@ impl Recheck {
 
     /// From now on a mailbox is looked at, until the watch is dropped. With a grant that must hold as long: a look with an older
     /// one wakes the session, which then looks for itself.
-    pub(crate) fn watch(&self, grant: Bytes, mailbox: MailboxId, modseq: ModSeq) -> Watch {
+    pub(crate) fn watch(&self, grant: Bytes, (owner, mailbox): (u64, MailboxId), modseq: ModSeq) -> Watch {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let modseq = AtomicU64::new(modseq.get());
-        let watched = Arc::new(Watched { grant, mailbox, modseq, wake: Notify::new() });
+        let watched = Arc::new(Watched { grant, owner, mailbox, modseq, wake: Notify::new() });
         self.0.lock().insert(id, Arc::clone(&watched));
         Watch { recheck: Arc::clone(&self.0), id, watched }
     }
@@ -118,6 +120,7 @@ impl Inner {
         let watches: Vec<Arc<Watched>> = self.lock().values().cloned().collect();
         for batch in watches.chunks(RECHECK_BATCH) {
             let asked = batch.iter().map(|watched| pb::check_mod_seqs_request::Watch {
+                owner: watched.owner,
                 grant: watched.grant.clone(),
                 mailbox_id: watched.mailbox.get(),
             });

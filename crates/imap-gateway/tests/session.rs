@@ -15,7 +15,7 @@ async fn states_and_capabilities() {
     assert!(done.contains("[CAPABILITY IMAP4rev1 ") && done.contains(" QRESYNC "), "{done}");
     assert!(client.fails("FETCH 1 FLAGS").await.starts_with("BAD"));
     assert!(client.fails("LOGIN a b").await.starts_with("BAD"));
-    assert_eq!(client.ok("NAMESPACE").await, ["* NAMESPACE ((\"\" \"/\")) NIL NIL"]);
+    assert_eq!(client.ok("NAMESPACE").await, ["* NAMESPACE ((\"\" \"/\")) ((\"Other users/\" \"/\")) NIL"]);
     client.send("z LOGOUT\r\n").await;
     let rest = client.rest().await;
     assert!(rest.starts_with("* BYE ") && rest.contains("\r\nz OK "), "{rest}");

@@ -133,6 +133,12 @@ impl MailboxClient {
         read sign_urls(pb::SignUrlsRequest) -> pb::SignUrlsReply);
     unary!(/// RESETKEY.
         write reset_url_keys(pb::ResetUrlKeysRequest) -> pb::ResetUrlKeysReply);
+    unary!(/// The caller's rights to a mailbox.
+        read my_rights(pb::MyRightsRequest) -> pb::MyRightsReply);
+    unary!(/// Who has which rights.
+        read get_acl(pb::GetAclRequest) -> pb::Acl);
+    unary!(/// Gives rights and takes them away.
+        write set_acl(pb::SetAclRequest) -> pb::SetAclReply);
 
     /// Attributes and derived data, in pages.
     ///

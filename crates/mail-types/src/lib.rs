@@ -5,6 +5,7 @@
 mod flag;
 mod ids;
 mod name;
+mod rights;
 pub mod sasl;
 mod set;
 
@@ -13,4 +14,5 @@ pub use ids::{AccountId, MailboxId, MessageId, ModSeq, OutOfRange, Uid, UidValid
 pub use name::{
     HIERARCHY_SEPARATOR, MailboxName, NAME_BYTES_MAX, NAME_LEVELS_MAX, NameError, SpecialUse, normalize,
 };
+pub use rights::{Rights, UnknownRight};
 pub use set::{SetError, UidSet};

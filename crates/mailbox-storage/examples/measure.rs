@@ -93,6 +93,7 @@ impl Measure {
 
     async fn open(&self, name: &str, known: Option<pb::Known>) -> Result<pb::SyncReply, tonic::Status> {
         let request = pb::OpenRequest {
+            owner: 0,
             grant: self.own(),
             name: name.into(),
             access: pb::Access::ReadOnly.into(),
@@ -102,7 +103,8 @@ impl Measure {
     }
 
     async fn snapshot(&self) -> Result<(), Failure> {
-        let create = |name: &str| pb::CreateRequest { grant: self.own(), name: name.into(), special_use: 0 };
+        let create =
+            |name: &str| pb::CreateRequest { owner: 0, grant: self.own(), name: name.into(), special_use: 0 };
         self.client.create(create("Large")).await?;
         self.client.create(create("Larger")).await?;
         let inbox = self.open("INBOX", None).await?.state.ok_or("no state")?;
@@ -137,6 +139,7 @@ impl Measure {
             for i in 0..100 {
                 let first = 1 + (i * 3 * count) % (state.exists - count);
                 let request = pb::StoreFlagsRequest {
+                    owner: 0,
                     grant: self.own(),
                     mailbox_id: state.mailbox_id,
                     uids: vec![pb::UidRange { first, last: first + count - 1 }],
@@ -193,7 +196,7 @@ impl Measure {
 
     async fn read(&self, mailbox_id: u64, uids: &[u32]) -> Result<usize, Failure> {
         let ranges = uids.iter().map(|uid| pb::ContentRange { uid: *uid, offset: 0, length: 0 }).collect();
-        let request = pb::ContentRequest { grant: self.own(), mailbox_id, ranges };
+        let request = pb::ContentRequest { owner: 0, grant: self.own(), mailbox_id, ranges };
         let mut chunks = self.client.content(request).await?;
         let mut octets = 0;
         while let Some(chunk) = chunks.message().await? {
@@ -209,6 +212,7 @@ impl Measure {
         self.copy(state.mailbox_id, "Larger", pb::copy_request::Mode::Move, uids).await?;
         println!("move 10000 messages: {:?}", start.elapsed());
         let request = pb::ExpungeRequest {
+            owner: 0,
             grant: self.own(),
             mailbox_id: state.mailbox_id,
             uids: vec![pb::UidRange { first: 10_001, last: 20_000 }],
@@ -227,6 +231,8 @@ impl Measure {
         uids: Vec<pb::UidRange>,
     ) -> Result<pb::CopyReply, tonic::Status> {
         let request = pb::CopyRequest {
+            owner: 0,
+            destination_owner: 0,
             grant: self.own(),
             mailbox_id,
             uids,

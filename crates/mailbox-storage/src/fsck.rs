@@ -25,7 +25,7 @@ pub struct Report {
 }
 
 /// Each names what is wrong as (account, text); `$1` is the account or 0 for all.
-const AUDIT: [&str; 10] = [
+const AUDIT: [&str; 12] = [
     "SELECT m.account_id, 'mailbox ' || m.id || ': a UID at or above UIDNEXT, or a mod-sequence above the highest'
        FROM mailbox m WHERE ($1 = 0 OR m.account_id = $1) AND (
          EXISTS (SELECT 1 FROM mailbox_message r WHERE r.account_id = m.account_id AND r.mailbox_id = m.id
@@ -58,6 +58,13 @@ const AUDIT: [&str; 10] = [
          ON r.account_id = a.account_id
       WHERE ($1 = 0 OR a.account_id = $1)
         AND (a.used_messages <> coalesce(r.messages, 0) OR a.used_bytes <> coalesce(r.bytes, 0))",
+    "SELECT s.account_id, 'mailbox ' || s.mailbox_id || ': a reader has seen UID ' || s.uid || ', which is not there'
+       FROM reader_seen s LEFT JOIN mailbox_message r
+         ON r.account_id = s.account_id AND r.mailbox_id = s.mailbox_id AND r.uid = s.uid
+      WHERE ($1 = 0 OR s.account_id = $1) AND r.uid IS NULL",
+    "SELECT a.account_id, 'mailbox ' || a.mailbox_id || ' is shared and is not there'
+       FROM acl a LEFT JOIN mailbox m ON m.account_id = a.account_id AND m.id = a.mailbox_id
+      WHERE ($1 = 0 OR a.account_id = $1) AND m.id IS NULL",
     "SELECT r.account_id, 'mailbox ' || r.mailbox_id || ': UID ' || r.uid || ' has no message, no mailbox or another size'
        FROM mailbox_message r LEFT JOIN message x ON x.account_id = r.account_id AND x.id = r.message_id
        LEFT JOIN mailbox m ON m.account_id = r.account_id AND m.id = r.mailbox_id

@@ -14,6 +14,7 @@ mod prepare;
 mod rebuild;
 mod room;
 mod service;
+mod sharing;
 mod snapshot;
 mod sweep;
 mod tree;

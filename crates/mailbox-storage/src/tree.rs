@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use mail_rpc::Refusal;
-use mail_types::{HIERARCHY_SEPARATOR, MailboxId, MailboxName, SpecialUse};
+use mail_types::{AccountId, HIERARCHY_SEPARATOR, MailboxId, MailboxName, Rights, SpecialUse};
 
 use crate::db::MailboxRow;
+use crate::sharing::{AclRow, rights_in};
 
 /// Most mailboxes, and most subscriptions to names without a mailbox, of one account: LIST walks them all.
 pub(crate) const MAILBOXES_MAX: usize = 10_000;
@@ -25,6 +26,16 @@ pub(crate) struct Tree {
     pub(crate) ghosts: Vec<String>,
     /// Names that were in use before, with the largest UIDVALIDITY they had.
     pub(crate) vacated: HashMap<String, i64>,
+    /// What others may do; read for changes only.
+    pub(crate) acl: Vec<AclRow>,
+}
+
+/// Who changes the tree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum By {
+    Owner,
+    /// Somebody whose rights are looked up.
+    Reader(AccountId),
 }
 
 /// One step; they are applied in order.
@@ -61,6 +72,11 @@ pub(crate) enum TreeChange {
         name: String,
         uidvalidity: i64,
     },
+    /// A new mailbox gets the rights of another.
+    Inherit {
+        from: MailboxId,
+        to: MailboxId,
+    },
     /// Moves every message.
     MoveAll {
         from: MailboxId,
@@ -96,11 +112,17 @@ pub(crate) fn provision(tree: &Tree) -> Result<Vec<TreeChange>, Refusal> {
 }
 
 /// CREATE, missing parents included (RFC 9051 §6.3.4).
-pub(crate) fn create(tree: &Tree, name: &MailboxName, special_use: u32) -> Result<Vec<TreeChange>, Refusal> {
+pub(crate) fn create(
+    tree: &Tree,
+    by: By,
+    name: &MailboxName,
+    special_use: u32,
+) -> Result<Vec<TreeChange>, Refusal> {
+    demand_parent(tree, by, name)?;
     if special_use != 0 && SpecialUse::from_number(special_use).is_none() {
         return Err(Refusal::Invalid("unknown special use".into()));
     }
-    vacant(tree, name)?;
+    vacant(tree, by, name)?;
     let mut plan = Plan::new(tree);
     plan.make_parents(name)?;
     plan.make(name.as_str(), i64::from(special_use), false, String::new())?;
@@ -108,7 +130,8 @@ pub(crate) fn create(tree: &Tree, name: &MailboxName, special_use: u32) -> Resul
 }
 
 /// DELETE. Inferiors stay, and the name becomes one without a mailbox (RFC 9051 §6.3.5); so does a subscription.
-pub(crate) fn delete(tree: &Tree, name: &MailboxName) -> Result<Vec<TreeChange>, Refusal> {
+pub(crate) fn delete(tree: &Tree, by: By, name: &MailboxName) -> Result<Vec<TreeChange>, Refusal> {
+    demand(tree, by, name)?;
     if name.is_inbox() {
         return Err(Refusal::Declined("INBOX cannot be deleted".into()));
     }
@@ -120,9 +143,19 @@ pub(crate) fn delete(tree: &Tree, name: &MailboxName) -> Result<Vec<TreeChange>,
 }
 
 /// RENAME, inferiors included; of INBOX: its messages move and it stays (RFC 9051 §6.3.6).
-pub(crate) fn rename(tree: &Tree, from: &MailboxName, to: &MailboxName) -> Result<Vec<TreeChange>, Refusal> {
+pub(crate) fn rename(
+    tree: &Tree,
+    by: By,
+    from: &MailboxName,
+    to: &MailboxName,
+) -> Result<Vec<TreeChange>, Refusal> {
+    demand(tree, by, from)?;
     let row = existing(tree, from)?;
-    vacant(tree, to)?;
+    demand_parent(tree, by, to)?;
+    vacant(tree, by, to)?;
+    if from.is_inbox() && matches!(by, By::Reader(_)) {
+        return Err(Refusal::Declined("only its owner can rename an INBOX".into()));
+    }
     let mut plan = Plan::new(tree);
     if from.is_inbox() {
         plan.make_parents(to)?;
@@ -177,14 +210,50 @@ impl Tree {
     pub(crate) fn find(&self, name: &str) -> Option<&MailboxRow> {
         self.mailboxes.iter().find(|row| row.name == name)
     }
+
+    /// The nearest mailbox above a name that exists.
+    fn nearest_above(&self, name: &str) -> Option<&MailboxRow> {
+        name.rmatch_indices(HIERARCHY_SEPARATOR).find_map(|(at, _)| self.find(&name[..at]))
+    }
 }
 
 fn existing<'a>(tree: &'a Tree, name: &MailboxName) -> Result<&'a MailboxRow, Refusal> {
-    tree.find(name.as_str()).ok_or_else(|| Refusal::NotFound(format!("there is no mailbox {name}")))
+    tree.find(name.as_str()).ok_or_else(|| missing(name))
 }
 
-fn vacant(tree: &Tree, name: &MailboxName) -> Result<(), Refusal> {
+/// RFC 4314 §4: the right `x` on a mailbox that is to go. Without any right there is no such mailbox.
+fn demand(tree: &Tree, by: By, name: &MailboxName) -> Result<(), Refusal> {
+    let By::Reader(reader) = by else { return Ok(()) };
+    let rights = existing(tree, name).map(|row| rights_in(&tree.acl, row.id, reader));
+    let rights = rights.ok().filter(|rights| rights.has_any(Rights::KNOWING));
+    let rights = rights.ok_or_else(|| missing(name))?;
+    if rights.contains(Rights::DELETE_MAILBOX) { Ok(()) } else { Err(forbidden()) }
+}
+
+/// RFC 4314 §4: the right `k` on the nearest mailbox above a new one.
+fn demand_parent(tree: &Tree, by: By, name: &MailboxName) -> Result<(), Refusal> {
+    let By::Reader(reader) = by else { return Ok(()) };
+    let parent = tree.nearest_above(name.as_str()).map(|row| rights_in(&tree.acl, row.id, reader));
+    if parent.is_some_and(|rights| rights.contains(Rights::CREATE)) { Ok(()) } else { Err(forbidden()) }
+}
+
+fn forbidden() -> Refusal {
+    Refusal::Forbidden("you lack the right to do this".into())
+}
+
+fn missing(name: &MailboxName) -> Refusal {
+    Refusal::NotFound(format!("there is no mailbox {name}"))
+}
+
+fn vacant(tree: &Tree, by: By, name: &MailboxName) -> Result<(), Refusal> {
     match tree.find(name.as_str()) {
+        // Of a mailbox that a reader may not know of, nothing is said.
+        Some(row)
+            if matches!(by, By::Reader(reader)
+            if !rights_in(&tree.acl, row.id, reader).has_any(Rights::KNOWING)) =>
+        {
+            Err(forbidden())
+        }
         Some(_) => Err(Refusal::AlreadyExists(format!("{name} exists already"))),
         None => Ok(()),
     }
@@ -193,7 +262,7 @@ fn vacant(tree: &Tree, name: &MailboxName) -> Result<(), Refusal> {
 /// Changes in the making.
 struct Plan<'a> {
     tree: &'a Tree,
-    made: Vec<String>,
+    made: Vec<(String, MailboxId)>,
     next_mailbox_id: i64,
     next_uidvalidity: i64,
     changes: Vec<TreeChange>,
@@ -234,7 +303,6 @@ impl<'a> Plan<'a> {
         self.next_mailbox_id += 1;
         let ghost = self.settle_ghost(name);
         let uidvalidity = self.uidvalidity()?;
-        self.made.push(name.to_owned());
         self.changes.push(TreeChange::Create {
             id,
             name: name.to_owned(),
@@ -243,7 +311,22 @@ impl<'a> Plan<'a> {
             subscribed: subscribed || ghost,
             keywords,
         });
+        self.inherit(name, id);
+        self.made.push((name.to_owned(), id));
         Ok(id)
+    }
+
+    /// RFC 4314 §4: a new mailbox inherits the list of the one above it.
+    fn inherit(&mut self, name: &str, to: MailboxId) {
+        if self.tree.acl.is_empty() {
+            return;
+        }
+        let made = |above: &str| self.made.iter().find(|(name, _)| name == above).map(|(_, id)| *id);
+        let from = name.rmatch_indices(HIERARCHY_SEPARATOR).find_map(|(at, _)| {
+            let above = &name[..at];
+            self.tree.find(above).map(|row| row.id).or_else(|| made(above))
+        });
+        self.changes.extend(from.map(|from| TreeChange::Inherit { from, to }));
     }
 
     fn rename(&mut self, row: &MailboxRow, to: &MailboxName) -> Result<(), Refusal> {

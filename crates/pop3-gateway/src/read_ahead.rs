@@ -120,6 +120,7 @@ impl Transaction {
             ranges.push(pb::ContentRange { uid, offset: 0, length: 0 });
         }
         let request = pb::ContentRequest {
+            owner: 0,
             grant: self.grant(backends).await?,
             mailbox_id: self.maildrop.mailbox_id(),
             ranges,

@@ -34,6 +34,7 @@ pub(crate) async fn account(config: &Config, local: &Local) -> Result<Option<Fir
         local.account_add(&address, &password, limit).await.context("cannot make the first account")?;
     let message = welcome::message(&address, jiff::Timestamp::now());
     let start = pb::AppendStart {
+        owner: 0,
         grant: local.grant(account, Right::Own),
         mailbox: "INBOX".to_owned(),
         ..pb::AppendStart::default()

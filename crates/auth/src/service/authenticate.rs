@@ -13,7 +13,7 @@ use crate::password;
 use crate::penalty::Place;
 
 /// Who is there, as the database says.
-type Candidate = Option<(Account, Vec<Credential>)>;
+pub(super) type Candidate = Option<(Account, Vec<Credential>)>;
 
 impl Inner {
     pub(super) async fn authenticate(&self, request: pb::AuthenticateRequest) -> Result<pb::Login, Refusal> {
@@ -66,7 +66,7 @@ impl Inner {
     }
 
     /// The normalised address of a user name. `None` when it cannot be anybody's.
-    async fn login_name(&self, username: &str) -> Result<Option<String>, Refusal> {
+    pub(super) async fn login_name(&self, username: &str) -> Result<Option<String>, Refusal> {
         if username.contains('@') {
             return Ok(Address::parse(username).ok().map(|address| address.normalised()));
         }
@@ -86,7 +86,7 @@ impl Inner {
         Ok(if domains.len() == 1 { domains.pop() } else { None })
     }
 
-    async fn candidate(&self, name: &str) -> Result<Candidate, DbError> {
+    pub(super) async fn candidate(&self, name: &str) -> Result<Candidate, DbError> {
         if name.is_empty() { Ok(None) } else { self.db.login(name).await }
     }
 

@@ -5,9 +5,13 @@ use mail_rpc::{Refusal, Right, pb};
 
 use super::Inner;
 use crate::address::{self, Address};
+use crate::db::Account;
 
 impl Inner {
     pub(super) async fn resolve(&self, request: pb::ResolveRequest) -> Result<pb::ResolveReply, Refusal> {
+        if request.exact {
+            return self.resolve_login(&request.address).await;
+        }
         let Ok(address) = Address::parse(&request.address) else {
             return self.resolve_malformed(&request.address).await;
         };
@@ -29,12 +33,19 @@ impl Inner {
             return Ok(only(Outcome::Disabled));
         }
         let (grant, _) = self.grants.issue(account.id, Right::Append);
-        Ok(pb::ResolveReply {
-            outcome: Outcome::Account.into(),
-            account_id: account.id.get(),
-            grant,
-            account_address: account.address.clone(),
-            detail: detail.to_owned(),
+        Ok(pb::ResolveReply { grant, detail: detail.to_owned(), ..found_account(account) })
+    }
+
+    /// Who shares a mailbox is named as in a login; the answer allows nothing.
+    async fn resolve_login(&self, name: &str) -> Result<pb::ResolveReply, Refusal> {
+        let candidate = match self.login_name(name).await? {
+            Some(name) => self.candidate(&name).await?,
+            None => None,
+        };
+        Ok(match candidate {
+            Some((account, _)) if account.enabled => found_account(&account),
+            Some(_) => only(Outcome::Disabled),
+            None => only(Outcome::NoSuchRecipient),
         })
     }
 
@@ -47,6 +58,14 @@ impl Inner {
             None => false,
         };
         Ok(only(if local { Outcome::NoSuchRecipient } else { Outcome::NotLocal }))
+    }
+}
+
+fn found_account(account: &Account) -> pb::ResolveReply {
+    pb::ResolveReply {
+        account_id: account.id.get(),
+        account_address: account.address.clone(),
+        ..only(Outcome::Account)
     }
 }
 

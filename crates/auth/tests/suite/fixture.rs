@@ -107,8 +107,13 @@ impl Fixture {
         login(&self.service, attempt(username, password)).await
     }
 
+    pub(crate) async fn resolve_exact(&self, address: &str) -> pb::ResolveReply {
+        let request = pb::ResolveRequest { address: address.to_owned(), exact: true };
+        self.service.resolve(Request::new(request)).await.unwrap().into_inner()
+    }
+
     pub(crate) async fn resolve(&self, address: &str) -> pb::ResolveReply {
-        let request = pb::ResolveRequest { address: address.to_owned() };
+        let request = pb::ResolveRequest { address: address.to_owned(), exact: false };
         self.service.resolve(Request::new(request)).await.unwrap().into_inner()
     }
 }

@@ -5,6 +5,24 @@ use mail_rpc::pb::resolve_reply::Outcome;
 
 use super::fixture::*;
 
+/// Sharing names people as a login does.
+pub(crate) async fn who_logs_in_by_a_name(fixture: Fixture) {
+    let fixture = fixture.with_people().await;
+    let anna = fixture.admin.find(ANNA).await.unwrap().id.get();
+    fixture.admin.alias_add(BOB, "@example.org").await.unwrap();
+    let reply = fixture.resolve_exact("ANNA@example.org").await;
+    assert_eq!((reply.outcome(), reply.account_id, &*reply.account_address), (Outcome::Account, anna, ANNA));
+    assert!(reply.grant.is_empty());
+    for nobody in
+        ["anna+detail@example.org", "nobody@example.org", "", "@example.org", "anna@elsewhere.example"]
+    {
+        let reply = fixture.resolve_exact(nobody).await;
+        assert_eq!((reply.outcome(), reply.account_id), (Outcome::NoSuchRecipient, 0), "{nobody}");
+    }
+    fixture.admin.disable(ANNA).await.unwrap();
+    assert_eq!(fixture.resolve_exact(ANNA).await.outcome(), Outcome::Disabled);
+}
+
 pub(crate) async fn whose_address_it_is(fixture: Fixture) {
     let fixture = fixture.with_people().await;
     let anna = fixture.admin.find(ANNA).await.unwrap().id;

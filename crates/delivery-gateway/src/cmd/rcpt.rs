@@ -55,7 +55,7 @@ pub(crate) async fn rcpt(session: &mut Session, state: &mut State, path: Forward
 }
 
 async fn resolve(session: &mut Session, address: &Address) -> Result<pb::ResolveReply, CmdError> {
-    let request = pb::ResolveRequest { address: address.to_string() };
+    let request = pb::ResolveRequest { address: address.to_string(), exact: false };
     let found = match session.gateway.backends.auth.resolve(request).await.map_err(Refusal::from) {
         Ok(found) => found,
         Err(Refusal::Invalid(_)) => return Err(CmdError::Refused(NO_SUCH)),

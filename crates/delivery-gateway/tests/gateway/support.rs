@@ -179,6 +179,9 @@ impl mailbox_server::Mailbox for Fake {
         fetch(pb::FetchRequest) -> Self::FetchStream;
         content(pb::ContentRequest) -> Self::ContentStream;
         search(pb::SearchRequest) -> pb::SearchReply;
+        my_rights(pb::MyRightsRequest) -> pb::MyRightsReply;
+        get_acl(pb::GetAclRequest) -> pb::Acl;
+        set_acl(pb::SetAclRequest) -> pb::SetAclReply;
         sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply;
         fuzzy_search(pb::FuzzySearchRequest) -> pb::FuzzySearchReply;
         get_metadata(pb::GetMetadataRequest) -> pb::GetMetadataReply;

@@ -7,7 +7,7 @@ use imap_wire::{
 };
 use line_server::BudgetGuard;
 use mail_rpc::{Refusal, pb};
-use mail_types::{Uid, UidSet, UidValidity};
+use mail_types::{Rights, Uid, UidSet, UidValidity};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,6 +17,7 @@ use super::catenate;
 use super::store::flag_set;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::limits::{APPEND_CHUNK_BYTES, APPEND_CHUNKS_IN_FLIGHT, APPEND_MESSAGES_MAX};
+use crate::others::{Target, Whose};
 use crate::session::Session;
 use crate::state::State;
 use crate::sync::Expunges;
@@ -25,8 +26,8 @@ use crate::sync::Expunges;
 const KEY_BYTES: usize = 16;
 
 pub(crate) async fn append(session: &mut Session, append: Append) -> CmdResult {
-    let reply = take(session, append, None).await?.map_err(CmdError::of_destination)?;
-    appended(session, &reply).await
+    let (whose, reply) = take(session, append, None).await?;
+    appended(session, &reply.map_err(CmdError::of_destination)?, whose).await
 }
 
 /// Takes the messages from the client and gives them to storage, in the place of another if so wanted.
@@ -34,14 +35,16 @@ pub(super) async fn take(
     session: &mut Session,
     append: Append,
     replaced: Option<pb::Replaced>,
-) -> Result<Result<pb::AppendReply, Refusal>, CmdError> {
-    let checked = check(session, &append, replaced.is_some()).await;
-    if let Err(error) = checked {
-        session.framer.refuse_literal();
-        return Err(error);
-    }
-    match receive(session, append, replaced).await {
-        Ok(upload) => Ok(upload.finish().await),
+) -> Result<(Whose, Result<pb::AppendReply, Refusal>), CmdError> {
+    let target = match check(session, &append, replaced.is_some()).await {
+        Ok(target) => target,
+        Err(error) => {
+            session.framer.refuse_literal();
+            return Err(error);
+        }
+    };
+    match receive(session, append, &target, replaced).await {
+        Ok(upload) => Ok((target.whose, upload.finish().await)),
         // The upload ends here without `finish`, and so leaves nothing behind.
         Err(error) => {
             session.framer.refuse_literal();
@@ -51,13 +54,24 @@ pub(super) async fn take(
 }
 
 /// What can be known before the client sends its message should be said before.
-async fn check(session: &mut Session, append: &Append, replaces: bool) -> Result<(), CmdError> {
+async fn check(session: &mut Session, append: &Append, replaces: bool) -> Result<Target, CmdError> {
     if let Some(size) = message_size(session)
         && size > session.gateway.settings.message_bytes_max
     {
         return Err(too_big());
     }
-    let request = pb::StatusRequest { grant: session.grant()?, name: append.mailbox.as_str().to_owned() };
+    let target = session.target(&append.mailbox).await?;
+    if target.whose.is_shared() {
+        if replaces {
+            return Err(CmdError::no(
+                Code::Cannot,
+                "A message of yours cannot be replaced by one of another's",
+            ));
+        }
+        check_shared(session, &target).await?;
+        return Ok(target);
+    }
+    let request = pb::StatusRequest { owner: 0, grant: session.grant()?, name: target.name.clone() };
     let status = session.gateway.backends.mailbox.status(request).await;
     status.map_err(|status| CmdError::of_destination(Refusal::from(status)))?;
     // RFC 8508 §3.4: what counts is the difference, which storage knows.
@@ -65,7 +79,19 @@ async fn check(session: &mut Session, append: &Append, replaces: bool) -> Result
         let request = pb::CheckRoomRequest { grant: session.grant()?, size };
         session.gateway.backends.mailbox.check_room(request).await?;
     }
-    Ok(())
+    Ok(target)
+}
+
+/// RFC 4314 §4: the right `i`. Its owner's room is looked at when the messages are there.
+async fn check_shared(session: &Session, target: &Target) -> Result<(), CmdError> {
+    let (owner, name) = (target.whose.to_pb(), target.name.clone());
+    let request = pb::MyRightsRequest { grant: session.grant()?, owner, name };
+    let reply = session.gateway.backends.mailbox.my_rights(request).await;
+    let reply = reply.map_err(|status| CmdError::of_destination(Refusal::from(status)))?;
+    if Rights::from_bits(reply.rights).contains(Rights::INSERT) {
+        return Ok(());
+    }
+    Err(CmdError::no(Code::NoPerm, "You lack the right to add messages"))
 }
 
 fn message_size(session: &Session) -> Option<u64> {
@@ -86,7 +112,7 @@ struct Upload {
 impl Upload {
     async fn start(
         session: &Session,
-        append: &Append,
+        target: &Target,
         replaced: Option<pb::Replaced>,
     ) -> Result<Self, CmdError> {
         let room =
@@ -98,8 +124,9 @@ impl Upload {
         getrandom::fill(&mut key).map_err(|error| CmdError::internal(&format!("no randomness: {error}")))?;
         let mut upload = Self { steps, call, _room: room };
         let start = pb::AppendStart {
+            owner: target.whose.to_pb(),
             grant: session.grant()?,
-            mailbox: append.mailbox.as_str().to_owned(),
+            mailbox: target.name.clone(),
             idempotency_key: key.into(),
             keep_key: false,
             replaced,
@@ -133,10 +160,11 @@ impl Upload {
 async fn receive(
     session: &mut Session,
     append: Append,
+    target: &Target,
     replaced: Option<pb::Replaced>,
 ) -> Result<Upload, CmdError> {
     let messages_max = if replaced.is_some() { 1 } else { APPEND_MESSAGES_MAX };
-    let mut upload = Upload::start(session, &append, replaced).await?;
+    let mut upload = Upload::start(session, target, replaced).await?;
     let mut steps = append.steps;
     let mut messages = 0;
     let mut pending: Option<(FlagList, Option<InternalDate>)> = None;
@@ -321,9 +349,10 @@ pub(super) fn append_uid(reply: &pb::AppendReply) -> Option<DoneCode> {
     (!uids.is_empty()).then_some(DoneCode::AppendUid(validity, uids))
 }
 
-async fn appended(session: &mut Session, reply: &pb::AppendReply) -> CmdResult {
+async fn appended(session: &mut Session, reply: &pb::AppendReply, whose: Whose) -> CmdResult {
     // RFC 9051 §6.3.12: a client that appends to its own mailbox should hear of it at once.
     if let State::Selected(_, selected) = &session.state
+        && selected.whose == whose
         && selected.mailbox().get() == reply.mailbox_id
     {
         session.sync_news(Expunges::Announce).await?;

@@ -21,7 +21,9 @@ pub(super) async fn open(session: &Session, url: &Bytes) -> Result<Part, CmdErro
     if parsed.server.is_some() || parsed.auth.is_some() {
         return Err(bad_url());
     }
-    let selected = if parsed.is_relative() { selected_name(session).await? } else { None };
+    // A mailbox of another's has no name of one's own to be relative to.
+    let is_own = session.selected().is_ok_and(|selected| !selected.whose.is_shared());
+    let selected = if parsed.is_relative() && is_own { selected_name(session).await? } else { None };
     let mailbox = parsed.mailbox(selected.as_ref()).ok_or_else(bad_url)?;
     let user = session.user()?;
     let place = place(session, user.account, user.grant.clone(), &mailbox, &parsed).await?;
@@ -47,7 +49,7 @@ pub(super) async fn place(
     mailbox: &MailboxName,
     url: &ImapUrl,
 ) -> Result<Option<Place>, CmdError> {
-    let request = pb::StatusRequest { grant: grant.clone(), name: mailbox.as_str().to_owned() };
+    let request = pb::StatusRequest { owner: 0, grant: grant.clone(), name: mailbox.as_str().to_owned() };
     let state = match session.gateway.backends.mailbox.status(request).await.map_err(Refusal::from) {
         Ok(state) => state,
         Err(Refusal::NotFound(_)) => return Ok(None),
@@ -56,7 +58,7 @@ pub(super) async fn place(
     if url.uid_validity.is_some_and(|validity| validity.get() != state.uid_validity) {
         return Ok(None);
     }
-    Ok(Some(Place { account, grant, mailbox: MailboxId::new(state.mailbox_id) }))
+    Ok(Some(Place { account, owner: 0, grant, mailbox: MailboxId::new(state.mailbox_id) }))
 }
 
 /// The name that the selected mailbox has now: the base of relative URLs.

@@ -55,12 +55,15 @@ async fn transfer(
     if uids.is_empty() {
         return Ok(None);
     }
+    let target = session.target(destination).await?;
     let known = session.newest()?;
     let request = pb::CopyRequest {
+        owner: session.selected()?.whose.to_pb(),
+        destination_owner: target.whose.to_pb(),
         grant: session.grant()?,
         mailbox_id: known.meta().mailbox.get(),
         uids: set_to_pb(&uids),
-        destination: destination.as_str().to_owned(),
+        destination: target.name,
         mode: mode.into(),
         known_modseq: known.meta().modseq.get(),
     };

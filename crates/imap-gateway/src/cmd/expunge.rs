@@ -24,7 +24,8 @@ pub(crate) async fn close(session: &mut Session) -> CmdResult {
         let request = expunge_request(session, &uids, 0)?;
         let reply = session.gateway.backends.mailbox.expunge(request).await.map_err(Refusal::from);
         match reply {
-            Ok(_) | Err(Refusal::NotFound(_)) => {}
+            // RFC 4314 §4: without the right to expunge, closing is all that happens.
+            Ok(_) | Err(Refusal::NotFound(_) | Refusal::Forbidden(_)) => {}
             Err(refusal) => return Err(refusal.into()),
         }
     }
@@ -79,6 +80,7 @@ fn expunge_request(
     known_modseq: u64,
 ) -> Result<pb::ExpungeRequest, CmdError> {
     Ok(pb::ExpungeRequest {
+        owner: session.selected()?.whose.to_pb(),
         grant: session.grant()?,
         mailbox_id: session.selected()?.mailbox().get(),
         uids: set_to_pb(uids),

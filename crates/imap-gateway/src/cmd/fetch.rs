@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use imap_wire::{Code, Fetch, FetchItem, FlagList, Numbering, PartialRange, SequenceSet, StoreAction};
 use mail_rpc::{Refusal, pb, set_to_pb};
-use mail_types::{FlagBits, UidSet};
+use mail_types::{FlagBits, Rights, UidSet};
 
 use super::{select, store};
 use crate::error::{CmdError, CmdResult, Done};
-use crate::fetch::{Missing, Place, Plan, send_messages};
+use crate::fetch::{Missing, Plan, send_messages};
 use crate::limits::FETCH_PAGE_MESSAGES;
 use crate::session::Session;
 use crate::state::{Access, State};
@@ -79,7 +79,7 @@ pub(crate) async fn send(
 ) -> Result<(), CmdError> {
     let gateway = Arc::clone(&session.gateway);
     let State::Selected(user, selected) = &session.state else { return Ok(()) };
-    let place = Place { account: user.account, grant: user.grant.clone(), mailbox: selected.mailbox() };
+    let place = selected.place(user.grant.clone());
     for page in messages.chunks(FETCH_PAGE_MESSAGES) {
         let what = (&place, &selected.view, plan);
         send_messages(&gateway, &mut session.connection, what, page, missing).await?;
@@ -131,7 +131,9 @@ async fn vanished(
 
 /// RFC 9051 §6.4.5: one call for all messages. Which became seen; their lines of data say so.
 async fn mark_seen(session: &mut Session, messages: &[Message], by: Numbering) -> Result<UidSet, CmdError> {
-    if session.selected()?.access == Access::ReadOnly {
+    let selected = session.selected()?;
+    // RFC 4314 §4: without the right `s` nothing becomes seen.
+    if selected.access == Access::ReadOnly || !selected.rights.contains(Rights::SEEN) {
         return Ok(UidSet::new());
     }
     let unseen = messages.iter().filter(|message| !message.entry.flags.contains(FlagBits::SEEN));
@@ -141,6 +143,7 @@ async fn mark_seen(session: &mut Session, messages: &[Message], by: Numbering) -
     }
     let known = session.newest()?;
     let request = pb::StoreFlagsRequest {
+        owner: session.selected()?.whose.to_pb(),
         grant: session.grant()?,
         mailbox_id: known.meta().mailbox.get(),
         uids: set_to_pb(&uids),

@@ -170,14 +170,22 @@ fn newer_snapshot(
     wake: Option<Wake>,
 ) -> Option<std::sync::Arc<crate::snapshot::Snapshot>> {
     let Some(Wake::Mailbox { modseq, .. }) = wake else { return None };
-    let (account, mailbox) = (session.user().ok()?.account, session.selected().ok()?.mailbox());
-    session.gateway.mailboxes.latest(account, mailbox).filter(|cached| cached.meta().modseq >= modseq)
+    let selected = session.selected().ok()?;
+    session
+        .gateway
+        .mailboxes
+        .latest(selected.whose, selected.mailbox())
+        .filter(|cached| cached.meta().modseq >= modseq)
 }
 
 fn watch(session: &Session) -> Option<Watch> {
     let State::Selected(user, selected) = &session.state else { return None };
     let meta = selected.view.snapshot().meta();
-    Some(session.gateway.recheck.watch(user.grant.clone(), meta.mailbox, meta.modseq))
+    Some(session.gateway.recheck.watch(
+        user.grant.clone(),
+        (selected.whose.to_pb(), meta.mailbox),
+        meta.modseq,
+    ))
 }
 
 fn tell(watch: Option<&Watch>, session: &Session) {

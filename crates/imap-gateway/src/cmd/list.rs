@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use imap_wire::{List, ListLine, ListReturn, Lsub, MailboxAttribute, MetadataOptions, Writer, list_match};
+use imap_wire::{
+    List, ListLine, ListReturn, Lsub, MailboxAttribute, MetadataOptions, StatusItem, Writer, list_match,
+};
 use mail_rpc::pb;
-use mail_types::{HIERARCHY_SEPARATOR, MailboxName, SpecialUse};
+use mail_types::{AccountId, HIERARCHY_SEPARATOR, MailboxName, Rights, SpecialUse};
 
 use super::metadata;
 use super::status::{StatusLine, deleted_bytes};
 use crate::error::{CmdError, CmdResult, Done};
 use crate::limits::FLUSH_BYTES;
+use crate::others::{Target, Whose, shared_name};
 use crate::session::Session;
 
 pub(crate) async fn list(session: &mut Session, list: &List) -> CmdResult {
-    if list.returns.my_rights {
-        return Err(CmdError::bad("This return option is not offered"));
-    }
     if !list.extended && list.patterns.iter().all(String::is_empty) {
         // RFC 9051 §6.3.9: asks for the separator.
         let attributes = &[MailboxAttribute::NoSelect];
@@ -25,7 +25,6 @@ pub(crate) async fn list(session: &mut Session, list: &List) -> CmdResult {
     let tree = load(session).await?;
     let patterns: Vec<String> =
         list.patterns.iter().map(|pattern| format!("{}{pattern}", list.reference)).collect();
-    let limit = session.gateway.settings.message_bytes_max;
     let metadata = Metadata::load(session, &tree, list).await?;
     for (name, node) in &tree.nodes {
         if !patterns.iter().any(|pattern| list_match(pattern, name)) {
@@ -33,13 +32,16 @@ pub(crate) async fn list(session: &mut Session, list: &List) -> CmdResult {
         }
         let Some(line) = tree.line(name, node, list) else { continue };
         line.write(&mut session.writer(), name);
-        if let (Some(items), Some(state)) = (&list.returns.status, &node.state) {
-            // RFC 5819 §2
-            let deleted_bytes = deleted_bytes(session, state, items).await?;
-            let line = StatusLine { state, items, deleted_bytes, append_limit: limit };
-            line.write(&mut session.writer());
+        let Some(state) = &node.state else { continue };
+        if list.returns.my_rights && line.selected {
+            // RFC 8440 §3
+            session.writer().my_rights(name, &node.rights(state).to_string());
         }
-        if let (Some(metadata), Some(state)) = (&metadata, &node.state) {
+        if let Some(items) = &list.returns.status {
+            write_status(session, name, node, (state, items)).await?;
+        }
+        // Annotations are of one's own mailboxes.
+        if let Some(metadata) = metadata.as_ref().filter(|_| node.shared.is_none()) {
             metadata.write(session, name, state.mailbox_id);
         }
         if session.connection.queued() >= FLUSH_BYTES {
@@ -87,6 +89,30 @@ pub(crate) async fn has_children(session: &mut Session, name: &MailboxName) -> R
     Ok(tree.nodes.get(name.as_str()).is_some_and(|node| node.has_children))
 }
 
+/// RFC 5819 §2: a mailbox whose state cannot be told is listed all the same.
+async fn write_status(
+    session: &mut Session,
+    name: &str,
+    node: &Node,
+    (state, items): (&pb::MailboxState, &[StatusItem]),
+) -> Result<(), CmdError> {
+    let Some(shared) = &node.shared else {
+        let whose = Whose::own(session.user()?.account);
+        let deleted_bytes = deleted_bytes(session, whose, state, items).await?;
+        let append_limit = session.gateway.settings.message_bytes_max;
+        StatusLine { name, owner: 0, state, items, deleted_bytes, append_limit }.write(&mut session.writer());
+        return Ok(());
+    };
+    if !node.rights(state).contains(Rights::READ) {
+        return Ok(());
+    }
+    let target = shared.clone();
+    match super::status::write_status(session, name, &target, items).await {
+        Err(CmdError::No(..)) => Ok(()),
+        other => other,
+    }
+}
+
 pub(crate) async fn lsub(session: &mut Session, lsub: &Lsub) -> CmdResult {
     let pattern = format!("{}{}", lsub.reference, lsub.pattern);
     if lsub.pattern.is_empty() {
@@ -121,6 +147,15 @@ struct Node {
     subscribed: bool,
     /// A mailbox below it exists.
     has_children: bool,
+    /// Whose it is, if it is not the user's own.
+    shared: Option<Target>,
+}
+
+impl Node {
+    /// RFC 4314 §3.5; an owner has all rights.
+    fn rights(&self, state: &pb::MailboxState) -> Rights {
+        if self.shared.is_some() { Rights::from_bits(state.rights) } else { Rights::ALL }
+    }
 }
 
 /// RFC 9590 §3: annotations that LIST tells, by mailbox.
@@ -135,8 +170,12 @@ impl Metadata {
         let Some((options, entries)) = &list.returns.metadata else { return Ok(None) };
         let entries: Vec<String> = entries.iter().map(|entry| entry.to_ascii_lowercase()).collect();
         entries.iter().try_for_each(|entry| metadata::demand_scope(entry))?;
-        let states: Vec<&pb::MailboxState> =
-            tree.nodes.values().filter_map(|node| node.state.as_ref()).collect();
+        let states: Vec<&pb::MailboxState> = tree
+            .nodes
+            .values()
+            .filter(|node| node.shared.is_none())
+            .filter_map(|node| node.state.as_ref())
+            .collect();
         let values = metadata::of_all(session, &states, &entries).await?;
         Ok(Some(Self { entries, options: *options, values }))
     }
@@ -150,6 +189,8 @@ impl Metadata {
 
 struct Line {
     attributes: Vec<MailboxAttribute>,
+    /// The name itself is what was asked for, not only something below it.
+    selected: bool,
     child_info: &'static [&'static str],
 }
 
@@ -163,11 +204,11 @@ impl Line {
 async fn load(session: &mut Session) -> Result<Tree, CmdError> {
     let request = pb::ListRequest { grant: session.grant()? };
     let reply = session.gateway.backends.mailbox.list(request).await?;
-    Ok(Tree::new(reply))
+    Ok(Tree::new(session.user()?.account, reply))
 }
 
 impl Tree {
-    pub(crate) fn new(reply: pb::ListReply) -> Self {
+    pub(crate) fn new(account: AccountId, reply: pb::ListReply) -> Self {
         let mut tree = Self { nodes: BTreeMap::new() };
         for state in reply.mailboxes {
             for parent in parents(&state.name) {
@@ -175,6 +216,21 @@ impl Tree {
             }
             let node = tree.node(&state.name);
             node.subscribed = state.subscribed;
+            node.state = Some(state);
+        }
+        for shared in reply.shared {
+            let Some(state) = shared.state else { continue };
+            // Where an owner's address cannot be part of a name, its mailboxes have none.
+            let Some(name) = shared_name(&shared.owner_address, &state.name) else { continue };
+            for parent in parents(&name) {
+                tree.node(parent).has_children = true;
+            }
+            let node = tree.node(&name);
+            node.shared = Some(Target {
+                whose: Whose::of(account, AccountId::new(shared.owner)),
+                owner_address: shared.owner_address,
+                name: state.name.clone(),
+            });
             node.state = Some(state);
         }
         for name in reply.ghost_subscriptions {
@@ -222,7 +278,7 @@ impl Tree {
             (true, false) => &["SPECIAL-USE"],
             (false, _) => &[],
         };
-        Some(Line { attributes, child_info })
+        Some(Line { attributes, selected: listed, child_info })
     }
 
     /// The line of a name that something happened to (RFC 5465 §5.4, §5.5).
@@ -265,18 +321,21 @@ mod tests {
     use super::*;
 
     fn tree(names: &[(&str, bool)], ghosts: &[&str]) -> Tree {
-        Tree::new(pb::ListReply {
-            mailboxes: names
-                .iter()
-                .map(|(name, subscribed)| pb::MailboxState {
-                    name: (*name).to_owned(),
-                    subscribed: *subscribed,
-                    ..Default::default()
-                })
-                .collect(),
-            ghost_subscriptions: ghosts.iter().map(|name| (*name).to_owned()).collect(),
-            ..Default::default()
-        })
+        Tree::new(
+            AccountId::new(1),
+            pb::ListReply {
+                mailboxes: names
+                    .iter()
+                    .map(|(name, subscribed)| pb::MailboxState {
+                        name: (*name).to_owned(),
+                        subscribed: *subscribed,
+                        ..Default::default()
+                    })
+                    .collect(),
+                ghost_subscriptions: ghosts.iter().map(|name| (*name).to_owned()).collect(),
+                ..Default::default()
+            },
+        )
     }
 
     fn listed(tree: &Tree, list: &List) -> Vec<String> {

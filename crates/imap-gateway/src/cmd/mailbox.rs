@@ -6,6 +6,7 @@ use mail_types::{MailboxName, SpecialUse};
 
 use super::list;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
+use crate::others::{object_id, other_account};
 use crate::session::Session;
 
 /// RFC 9051 §6.3.4, RFC 6154 §3, RFC 8474 §4.1
@@ -16,7 +17,9 @@ pub(crate) async fn create(session: &mut Session, name: &MailboxName, uses: &[Sp
         // RFC 6154 §3: uses that cannot be combined.
         _ => return Err(CmdError::no(Code::UseAttr, "A mailbox can have one special use only")),
     };
-    let request = pb::CreateRequest { grant: session.grant()?, name: name.as_str().to_owned(), special_use };
+    let target = session.target(name).await?;
+    let owner = target.whose.to_pb();
+    let request = pb::CreateRequest { owner, grant: session.grant()?, name: target.name, special_use };
     let reply = session.gateway.backends.mailbox.create(request).await.map_err(Refusal::from);
     let state = reply.map_err(|refusal| match refusal {
         Refusal::Declined(text) if special_use != 0 => CmdError::no(Code::UseAttr, text),
@@ -24,16 +27,18 @@ pub(crate) async fn create(session: &mut Session, name: &MailboxName, uses: &[Sp
     })?;
     list::write_normalized(session, name, &[]);
     session.note_own_names(&[name.as_str()]);
-    Done::with_code(DoneCode::MailboxId(format!("M{}", state.mailbox_id)))
+    Done::with_code(DoneCode::MailboxId(object_id('M', owner, state.mailbox_id)))
 }
 
 /// RFC 9051 §6.3.5
 pub(crate) async fn delete(session: &mut Session, name: &MailboxName) -> CmdResult {
-    let request = pb::DeleteRequest { grant: session.grant()?, name: name.as_str().to_owned() };
+    let target = session.target(name).await?;
+    let owner = target.whose.to_pb();
+    let request = pb::DeleteRequest { owner, grant: session.grant()?, name: target.name };
     match session.gateway.backends.mailbox.delete(request).await.map_err(Refusal::from) {
         Ok(_) => {}
         // RFC 9051 §6.3.5: a name that is only there for those below it.
-        Err(Refusal::NotFound(_)) if list::has_children(session, name).await? => {
+        Err(Refusal::NotFound(_)) if owner == 0 && list::has_children(session, name).await? => {
             return Err(CmdError::no(Code::HasChildren, "There are mailboxes below it"));
         }
         Err(refusal) => return Err(refusal.into()),
@@ -45,11 +50,15 @@ pub(crate) async fn delete(session: &mut Session, name: &MailboxName) -> CmdResu
 
 /// RFC 9051 §6.3.6
 pub(crate) async fn rename(session: &mut Session, from: &MailboxName, to: &MailboxName) -> CmdResult {
-    let request = pb::RenameRequest {
-        grant: session.grant()?,
-        from: from.as_str().to_owned(),
-        to: to.as_str().to_owned(),
-    };
+    let (source, target) = (session.target(from).await?, session.target(to).await?);
+    if source.whose != target.whose {
+        // Of a mailbox that is not there, or that nobody may know of, that is said first.
+        let (grant, owner, name) = (session.grant()?, source.whose.to_pb(), source.name);
+        session.gateway.backends.mailbox.my_rights(pb::MyRightsRequest { grant, owner, name }).await?;
+        return Err(other_account());
+    }
+    let owner = source.whose.to_pb();
+    let request = pb::RenameRequest { owner, grant: session.grant()?, from: source.name, to: target.name };
     session.gateway.backends.mailbox.rename(request).await?;
     // RFC 9051 §6.3.6: the name that it had, as the client gave it.
     if !session.normalized.is_empty() {

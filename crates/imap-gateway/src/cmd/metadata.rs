@@ -74,7 +74,7 @@ pub(crate) async fn set(
 
 /// All that this user sees of a mailbox.
 async fn of_mailbox(session: &Session, name: &MailboxName) -> Result<Values, CmdError> {
-    let request = pb::StatusRequest { grant: session.grant()?, name: name.as_str().to_owned() };
+    let request = pb::StatusRequest { owner: 0, grant: session.grant()?, name: name.as_str().to_owned() };
     let state = session.gateway.backends.mailbox.status(request).await?;
     let of = get_metadata_request::Of::Mailbox(name.as_str().to_owned());
     let mut all = load(session, of, "", None).await?;

@@ -1,5 +1,6 @@
 //! The commands, a file for each or for a few that belong together.
 
+mod acl;
 mod append;
 mod catenate;
 pub(crate) mod context;
@@ -63,6 +64,11 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::GenUrlAuth(urls) => url_auth::generate(session, urls).await,
         C::ResetKey { mailbox, mechanisms } => url_auth::reset(session, mailbox, &mechanisms).await,
         C::UrlFetch(urls) => url_auth::fetch(session, urls).await,
+        C::SetAcl(set) => acl::set_acl(session, set).await,
+        C::DeleteAcl { mailbox, identifier } => acl::delete_acl(session, &mailbox, &identifier).await,
+        C::GetAcl(name) => acl::get_acl(session, &name).await,
+        C::ListRights { mailbox, identifier } => acl::list_rights(session, &mailbox, &identifier).await,
+        C::MyRights(name) => acl::my_rights(session, &name).await,
         C::GetQuota(root) => quota::get_quota(session, &root).await,
         C::GetQuotaRoot(name) => quota::get_quota_root(session, &name).await,
         C::SetQuota { .. } => quota::set_quota(),

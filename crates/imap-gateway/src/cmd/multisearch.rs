@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imap_wire::{Code, MailboxFilter, Numbering, Search, SearchReturn, Tag};
 use mail_rpc::pb;
-use mail_types::{HIERARCHY_SEPARATOR, MailboxId, MailboxName, UidSet, UidValidity};
+use mail_types::{AccountId, HIERARCHY_SEPARATOR, MailboxId, MailboxName, Rights, UidSet, UidValidity};
 
 use super::context::{self, Update};
 use super::report::Report;
@@ -13,6 +13,7 @@ use super::search::{Compiled, Hits, Scope, find};
 use crate::error::{CmdError, CmdResult, Done};
 use crate::fetch::Place;
 use crate::limits::{FLUSH_BYTES, SEARCHED_MAILBOXES_MAX};
+use crate::others::{Target, Whose, shared_name};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::state::State;
@@ -26,17 +27,18 @@ pub(crate) async fn esearch(session: &mut Session, tag: &Tag, search: &Search) -
         Some(filters) => filters,
     };
     check(session, tag, filters, &returns)?;
-    let selected = session.selected().ok().map(|selected| selected.mailbox());
+    let selected = session.selected().ok().map(|selected| (selected.whose, selected.mailbox()));
     let tree = session.gateway.backends.mailbox.list(pb::ListRequest { grant: session.grant()? }).await?;
-    let chosen: Vec<&pb::MailboxState> = chosen(filters, selected, &tree.mailboxes);
+    let candidates = readable(session.user()?.account, tree);
+    let chosen: Vec<&Readable> = chosen(filters, selected, &candidates);
     if chosen.len() > SEARCHED_MAILBOXES_MAX {
         return Err(CmdError::no(Code::Limit, "Too many mailboxes for one search"));
     }
-    for state in chosen {
-        let is_selected = selected == Some(MailboxId::new(state.mailbox_id));
+    for found in chosen {
+        let is_selected = selected == Some(found.key());
         let result = match is_selected {
-            true => in_selected(session, tag, search, (&returns, state)).await,
-            false => elsewhere(session, tag, search, (&returns, state)).await,
+            true => in_selected(session, tag, search, (&returns, &found.state)).await,
+            false => elsewhere(session, tag, search, (&returns, found)).await,
         };
         match result {
             // Deleted meanwhile: there is nothing in it.
@@ -80,9 +82,9 @@ fn check(
 /// The mailboxes that the filters name and that are there, each once, by name.
 fn chosen<'a>(
     filters: &[MailboxFilter],
-    selected: Option<MailboxId>,
-    mailboxes: &'a [pb::MailboxState],
-) -> Vec<&'a pb::MailboxState> {
+    selected: Option<(Whose, MailboxId)>,
+    mailboxes: &'a [Readable],
+) -> Vec<&'a Readable> {
     let mut exact = BTreeSet::new();
     for filter in filters {
         if let MailboxFilter::Mailboxes(names)
@@ -94,13 +96,15 @@ fn chosen<'a>(
     }
     mailboxes
         .iter()
-        .filter(|state| {
+        .filter(|found| {
+            let state = &found.state;
+            let is_own = !found.target.whose.is_shared();
             exact.contains(&*state.name)
                 || filters.iter().any(|filter| match filter {
-                    MailboxFilter::Selected => selected == Some(MailboxId::new(state.mailbox_id)),
+                    MailboxFilter::Selected => selected == Some(found.key()),
                     // RFC 5465 §6.3: where mail is delivered to.
-                    MailboxFilter::Inboxes => state.name == MailboxName::inbox().as_str(),
-                    MailboxFilter::Personal => true,
+                    MailboxFilter::Inboxes => is_own && state.name == MailboxName::inbox().as_str(),
+                    MailboxFilter::Personal => is_own,
                     MailboxFilter::Subscribed => state.subscribed,
                     MailboxFilter::Subtree(names) => below(&state.name, names).is_some(),
                     MailboxFilter::SubtreeOne(names) => {
@@ -110,6 +114,42 @@ fn chosen<'a>(
                 })
         })
         .collect()
+}
+
+/// A mailbox that may be searched, its state under the name that the client uses.
+struct Readable {
+    target: Target,
+    state: pb::MailboxState,
+}
+
+impl Readable {
+    fn key(&self) -> (Whose, MailboxId) {
+        (self.target.whose, MailboxId::new(self.state.mailbox_id))
+    }
+}
+
+/// The user's own mailboxes, and those of others that it may read, by name.
+fn readable(account: AccountId, tree: pb::ListReply) -> Vec<Readable> {
+    let own = tree.mailboxes.into_iter().map(|state| {
+        let (whose, name) = (Whose::own(account), state.name.clone());
+        Readable { target: Target { whose, owner_address: String::new(), name }, state }
+    });
+    let subscribed: BTreeSet<String> = tree.ghost_subscriptions.into_iter().collect();
+    let others = tree.shared.into_iter().filter_map(|shared| {
+        let mut state = shared.state?;
+        let full = shared_name(&shared.owner_address, &state.name)?;
+        state.subscribed = subscribed.contains(&full);
+        let name = std::mem::replace(&mut state.name, full);
+        let whose = Whose::of(account, AccountId::new(shared.owner));
+        let readable = Rights::from_bits(state.rights).contains(Rights::READ);
+        readable.then_some(Readable {
+            target: Target { whose, owner_address: shared.owner_address, name },
+            state,
+        })
+    });
+    let mut all: Vec<Readable> = own.chain(others).collect();
+    all.sort_by(|a, b| a.state.name.cmp(&b.state.name));
+    all
 }
 
 /// What follows the first of the names that this one is below, and the separator.
@@ -146,17 +186,20 @@ async fn elsewhere(
     session: &mut Session,
     tag: &Tag,
     search: &Search,
-    (returns, state): (&SearchReturn, &pb::MailboxState),
+    (returns, found): (&SearchReturn, &Readable),
 ) -> Result<(), CmdError> {
+    let Readable { target, state } = found;
     if state.exists == 0 {
         return Ok(());
     }
     let gateway = Arc::clone(&session.gateway);
-    let (account, grant) = (session.user()?.account, session.grant()?);
-    let known = gateway.mailboxes.latest(account, MailboxId::new(state.mailbox_id));
+    let (whose, grant) = (target.whose, session.grant()?);
+    let owner = whose.to_pb();
+    let known = gateway.mailboxes.latest(whose, MailboxId::new(state.mailbox_id));
     let request = pb::OpenRequest {
         grant: grant.clone(),
-        name: state.name.clone(),
+        owner,
+        name: target.name.clone(),
         access: pb::Access::ReadOnly.into(),
         known: known.as_ref().map(|snapshot| pb::Known {
             mailbox_id: snapshot.meta().mailbox.get(),
@@ -165,12 +208,13 @@ async fn elsewhere(
     };
     let reply = gateway.backends.mailbox.open(request).await?;
     let snapshot = Snapshot::from_reply(known.as_ref(), &reply)?;
-    gateway.mailboxes.keep(account, &snapshot);
+    gateway.mailboxes.keep(whose, &snapshot);
     let mailbox = snapshot.meta().mailbox;
-    let view = View::new(snapshot);
+    let view = View::of(owner, snapshot);
     let compiled = Compiled::elsewhere(&view, &search.key)?;
     compiled.check_relevancy(returns.relevancy)?;
-    let scope = Scope { gateway: &gateway, place: Place { account, grant, mailbox }, view: &view };
+    let place = Place { account: whose.owner(), owner, grant, mailbox };
+    let scope = Scope { gateway: &gateway, place, view: &view };
     let hits = find(&scope, &compiled).await?;
     report(session, tag, (returns, state), &compiled, &hits)?;
     Ok(())
@@ -219,8 +263,22 @@ mod tests {
                 ..Default::default()
             })
             .collect();
-        let found = chosen(filters, Some(MailboxId::new(5)), &mailboxes);
-        found.into_iter().map(|state| state.name.clone()).collect()
+        let others = pb::SharedMailbox {
+            owner: 2,
+            owner_address: "bob@example.org".to_owned(),
+            state: Some(pb::MailboxState {
+                name: "INBOX".to_owned(),
+                mailbox_id: 5,
+                rights: Rights::ALL.bits(),
+                ..Default::default()
+            }),
+        };
+        let account = AccountId::new(1);
+        let tree = pb::ListReply { mailboxes, shared: vec![others], ..Default::default() };
+        let readable = readable(account, tree);
+        let selected = (Whose::own(account), MailboxId::new(5));
+        let found = chosen(filters, Some(selected), &readable);
+        found.into_iter().map(|found| found.state.name.clone()).collect()
     }
 
     #[test]
@@ -234,6 +292,8 @@ mod tests {
         assert_eq!(named(&[F::SubtreeOne(name("a"))]), ["a", "a/b"]);
         let both = [MailboxName::try_from("a").unwrap(), MailboxName::try_from("a/b").unwrap()];
         assert_eq!(named(&[F::SubtreeOne(both.to_vec())]), ["a", "a/b", "a/b/c"]);
+        let others = name("Other users/bob@example.org");
+        assert_eq!(named(&[F::Subtree(others)]), ["Other users/bob@example.org/INBOX"]);
         assert_eq!(named(&[F::Mailboxes(name("a/b")), F::Mailboxes(name("none"))]), ["a/b"]);
     }
 }

@@ -22,6 +22,11 @@ pub(crate) async fn get_quota(session: &mut Session, root: &str) -> CmdResult {
 /// RFC 9208 §4.1.3
 pub(crate) async fn get_quota_root(session: &mut Session, name: &MailboxName) -> CmdResult {
     // The mailbox need not exist: this is what one of that name would have.
+    if session.target(name).await?.whose.is_shared() {
+        // It is charged to its owner, whose usage is nobody else's business.
+        session.writer().quota_root(name.as_str(), &[]);
+        return Done::plain();
+    }
     session.writer().quota_root(name.as_str(), &[""]);
     write_quota(session).await?;
     Done::plain()

@@ -1,6 +1,6 @@
 //! REPLACE and UID REPLACE (RFC 8508): a message takes the place of another, in one transaction of storage.
 
-use imap_wire::{Append, Numbering, Replace, SeqBound, SequenceSet, Status};
+use imap_wire::{Append, Code, Numbering, Replace, SeqBound, SequenceSet, Status};
 use mail_rpc::{Refusal, pb};
 
 use super::append;
@@ -17,7 +17,7 @@ pub(crate) async fn replace(session: &mut Session, replace: Replace) -> CmdResul
             return Err(error);
         }
     };
-    let reply = match append::take(session, Append { mailbox, steps }, Some(old)).await? {
+    let reply = match append::take(session, Append { mailbox, steps }, Some(old)).await?.1 {
         Ok(reply) => reply,
         // Another session was faster.
         Err(Refusal::Declined(_)) => {
@@ -49,6 +49,12 @@ async fn old_message(
 ) -> Result<pb::Replaced, CmdError> {
     let selected = session.selected()?;
     selected.demand_write()?;
+    if selected.whose.is_shared() {
+        return Err(CmdError::no(
+            Code::Cannot,
+            "Messages of others cannot be replaced, only copied and expunged",
+        ));
+    }
     let set = SequenceSet::Ranges(vec![(message, message)]);
     let selection = selected.view.select(by, &set, &selected.saved)?;
     let mailbox_id = selected.mailbox().get();

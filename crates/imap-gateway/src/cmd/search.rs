@@ -79,15 +79,7 @@ pub(super) struct Scope<'a> {
 impl<'a> Scope<'a> {
     pub(super) fn of_selected(session: &'a Session) -> Result<Self, CmdError> {
         let selected = session.selected()?;
-        Ok(Self {
-            gateway: &session.gateway,
-            place: Place {
-                account: session.user()?.account,
-                grant: session.grant()?,
-                mailbox: selected.mailbox(),
-            },
-            view: &selected.view,
-        })
+        Ok(Self { gateway: &session.gateway, place: selected.place(session.grant()?), view: &selected.view })
     }
 
     /// What the messages of some UIDs (ascending) are ordered by: a column for each of `keys`.
@@ -176,6 +168,7 @@ async fn ask_fuzzily(
     let parts = if found.is_empty() { &[] } else { uids };
     for part in parts.chunks(FUZZY_MESSAGES) {
         let request = pb::FuzzySearchRequest {
+            owner: scope.place.owner,
             grant: scope.place.grant.clone(),
             mailbox_id: scope.place.mailbox.get(),
             uids: set_to_pb(&part.iter().copied().collect()),
@@ -203,6 +196,7 @@ async fn ask(scope: &Scope<'_>, compiled: &Compiled, undecided: &UidSet) -> Resu
         return Ok(Vec::new());
     }
     let request = pb::SearchRequest {
+        owner: scope.place.owner,
         grant: scope.place.grant.clone(),
         mailbox_id: scope.place.mailbox.get(),
         uids: set_to_pb(undecided),

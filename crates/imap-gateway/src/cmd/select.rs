@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use imap_wire::{Code, QResync, Select, SequenceSet, Status};
 use mail_rpc::{Refusal, pb, set_from_pb};
-use mail_types::{FlagBits, ModSeq, Uid, UidSet, UidValidity};
+use mail_types::{FlagBits, ModSeq, Rights, Uid, UidSet, UidValidity};
 use tokio::time::Instant;
 
 use super::list;
 use crate::context::Contexts;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
+use crate::others::{Target, Whose, object_id};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::state::{Access, Selected, State};
@@ -39,11 +40,13 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
     let user = session.user()?.clone();
     let gateway = Arc::clone(&session.gateway);
     // Subscribed before the database is read, so that nothing falls between the two.
-    let subscription = gateway.backends.hints.subscribe(user.account).await;
-    let known = gateway.mailboxes.latest_by_name(user.account, &select.mailbox);
+    let Target { whose, name, .. } = session.target(&select.mailbox).await?;
+    let subscription = gateway.backends.hints.subscribe(whose.owner()).await;
+    let known = gateway.mailboxes.latest_by_name(whose, &name);
     let request = pb::OpenRequest {
+        owner: whose.to_pb(),
         grant: user.grant.clone(),
-        name: select.mailbox.as_str().to_owned(),
+        name: name.clone(),
         access: access.to_pb(),
         known: known.as_ref().map(|snapshot| pb::Known {
             mailbox_id: snapshot.meta().mailbox.get(),
@@ -52,13 +55,15 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
     };
     let reply = gateway.backends.mailbox.open(request).await?;
     let snapshot = Snapshot::from_reply(known.as_ref(), &reply)?;
-    gateway.mailboxes.keep(user.account, &snapshot);
-    gateway.mailboxes.keep_name(user.account, &select.mailbox, snapshot.meta().mailbox);
+    gateway.mailboxes.keep(whose, &snapshot);
+    gateway.mailboxes.keep_name(whose, &name, snapshot.meta().mailbox);
 
-    let mut view = View::new(Arc::clone(&snapshot));
+    let mut view = View::of(whose.to_pb(), Arc::clone(&snapshot));
     view.add_recent(sync::recent_from(&snapshot, &reply, access), snapshot.meta().uid_next);
     let selected = Box::new(Selected {
         view,
+        whose,
+        rights: rights(whose, &reply),
         access,
         keywords_told: 0,
         saved: UidSet::new(),
@@ -75,10 +80,19 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
     if let Some(qresync) = select.qresync {
         resynchronise(session, &qresync).await?;
     }
-    Done::with_code(match access {
-        Access::ReadWrite => DoneCode::ReadWrite,
-        Access::ReadOnly => DoneCode::ReadOnly,
+    // RFC 4314 §5.2
+    Done::with_code(match session.selected()?.is_read_write() {
+        true => DoneCode::ReadWrite,
+        false => DoneCode::ReadOnly,
     })
+}
+
+/// The owner's are never in question.
+fn rights(whose: Whose, reply: &pb::SyncReply) -> Rights {
+    match &reply.state {
+        Some(state) if whose.is_shared() => Rights::from_bits(state.rights),
+        _ => Rights::ALL,
+    }
 }
 
 /// RFC 3501 §6.3.1, RFC 7162 §3.1.2.1, RFC 8474 §4.2
@@ -102,7 +116,11 @@ fn write_state(session: &mut Session) -> Result<(), CmdError> {
         writer.untagged(Status::Ok, Code::UidNext(next), "Predicted next UID");
     }
     writer.untagged(Status::Ok, Code::HighestModSeq(meta.modseq), "Highest mod-sequence");
-    writer.untagged(Status::Ok, Code::MailboxId(&format!("M{}", meta.mailbox)), "Mailbox id");
+    writer.untagged(
+        Status::Ok,
+        Code::MailboxId(&object_id('M', selected.view.owner(), meta.mailbox.get())),
+        "Mailbox id",
+    );
     // RFC 4467 §8
     writer.untagged(Status::Ok, Code::UrlMechInternal, "Mechanisms of authorized URLs");
     Ok(())
@@ -152,6 +170,7 @@ pub(crate) async fn write_vanished(
     let selected = session.selected()?;
     let meta = selected.view.snapshot().meta();
     let request = pb::VanishedRequest {
+        owner: selected.whose.to_pb(),
         grant: session.grant()?,
         mailbox_id: meta.mailbox.get(),
         since_modseq: since.get(),

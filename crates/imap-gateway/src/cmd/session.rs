@@ -7,6 +7,7 @@ use crate::annotations::Told;
 use crate::capability;
 use crate::error::{CmdError, CmdResult, Done};
 use crate::language::Language;
+use crate::others::OTHER_USERS;
 use crate::session::Session;
 use crate::state::{Enabled, State};
 use crate::sync::Expunges;
@@ -120,8 +121,8 @@ pub(crate) async fn compress(session: &mut Session, tag: &Tag, mechanism: &str) 
     Done::already_written()
 }
 
-/// RFC 9051 §6.3.10: the user's own mailboxes and nothing else.
+/// RFC 9051 §6.3.10: the user's own mailboxes, and those that others share.
 pub(crate) fn namespace(session: &mut Session) -> CmdResult {
-    session.writer().namespace(&[""], &[], &[]);
+    session.writer().namespace(&[""], &[OTHER_USERS], &[]);
     Done::plain()
 }

@@ -25,6 +25,7 @@ pub(crate) async fn store(session: &mut Session, store: Store) -> CmdResult {
     }
     let known = session.newest()?;
     let request = pb::StoreFlagsRequest {
+        owner: session.selected()?.whose.to_pb(),
         grant: session.grant()?,
         mailbox_id: known.meta().mailbox.get(),
         uids: set_to_pb(&uids),

@@ -134,7 +134,8 @@ async fn open(session: &Session, url: &Bytes) -> Result<Option<Part>, CmdError> 
         token: token.into(),
         uid_validity: parsed.uid_validity.map_or(0, |validity| validity.get()),
     };
-    let place = Place { account: user.account, grant: user.grant.clone(), mailbox: MailboxId::new(0) };
+    let place =
+        Place { account: user.account, owner: 0, grant: user.grant.clone(), mailbox: MailboxId::new(0) };
     let what = (&parsed.section, parsed.partial);
     match Part::open(&session.gateway.backends.mailbox, &place, parsed.uid, what, Some(&proof)).await {
         Ok(part) => Ok(part),
@@ -163,7 +164,7 @@ async fn may_use(session: &Session, access: &UrlAccess) -> Result<bool, CmdError
 
 /// Whose address it is, with a grant that opens nothing but proves it.
 async fn resolve(session: &Session, address: &str) -> Result<Option<(AccountId, Bytes)>, CmdError> {
-    let request = pb::ResolveRequest { address: address.to_owned() };
+    let request = pb::ResolveRequest { address: address.to_owned(), exact: false };
     let reply = session.gateway.backends.auth.resolve(request).await?;
     let is_account = reply.outcome() == Outcome::Account;
     Ok(is_account.then(|| (AccountId::new(reply.account_id), reply.grant)))

@@ -33,7 +33,8 @@ impl Contents {
         ranges: Vec<pb::ContentRange>,
     ) -> Result<Self, CmdError> {
         let (grant, mailbox_id) = (place.grant.clone(), place.mailbox.get());
-        Self::request(storage, pb::ContentRequest { grant, mailbox_id, ranges }, None).await
+        Self::request(storage, pb::ContentRequest { owner: place.owner, grant, mailbox_id, ranges }, None)
+            .await
     }
 
     /// The same; with a proof, of the message of a signed URL.

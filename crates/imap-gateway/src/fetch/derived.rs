@@ -32,7 +32,10 @@ pub(crate) struct Wanted {
 /// Whose mail, and where.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
+    /// The owner of the mail.
     pub(crate) account: AccountId,
+    /// The same as requests name it.
+    pub(crate) owner: u64,
     pub(crate) grant: Bytes,
     pub(crate) mailbox: MailboxId,
 }
@@ -127,6 +130,7 @@ impl Derived {
             return Ok(found);
         }
         let request = pb::FetchRequest {
+            owner: place.owner,
             grant: place.grant.clone(),
             mailbox_id: place.mailbox.get(),
             uids: set_to_pb(&missing),

@@ -35,6 +35,7 @@ impl Part {
         proof: Option<&pb::UrlProof>,
     ) -> Result<Option<Self>, CmdError> {
         let request = pb::FetchRequest {
+            owner: place.owner,
             grant: place.grant.clone(),
             mailbox_id: place.mailbox.get(),
             uids: vec![pb::UidRange { first: uid.get(), last: uid.get() }],
@@ -63,6 +64,7 @@ impl Part {
         let ranges =
             (size > 0).then(|| pb::ContentRange { uid: uid.get(), offset: range.start, length: size });
         let request = pb::ContentRequest {
+            owner: place.owner,
             grant: place.grant.clone(),
             mailbox_id: place.mailbox.get(),
             ranges: ranges.into_iter().collect(),

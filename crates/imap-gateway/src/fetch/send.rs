@@ -16,6 +16,7 @@ use super::derived::{Kept, MessageData, Place};
 use super::plan::{Located, Plan, extract, locate};
 use crate::error::CmdError;
 use crate::limits::{FLUSH_BYTES, SMALL_CONTENT_BYTES};
+use crate::others::object_id;
 use crate::server::Gateway;
 use crate::state::Enabled;
 use crate::sync;
@@ -356,7 +357,7 @@ fn write_item(
         FetchItem::Uid => return line.uid(entry.uid),
         FetchItem::Flags => return sync::flags(line, view, enabled, entry),
         FetchItem::ModSeq => return line.mod_seq(entry.modseq),
-        FetchItem::EmailId => return line.email_id(&format!("E{}", entry.message)),
+        FetchItem::EmailId => return line.email_id(&object_id('E', view.owner(), entry.message.get())),
         _ => {}
     }
     let Some((data, place)) = known else { return };
@@ -375,7 +376,7 @@ fn write_item(
         FetchItem::Preview { .. } => line.preview(data.preview.as_deref()),
         FetchItem::SaveDate => line.save_date(data.saved_at(place.mailbox, entry.uid).map(at)),
         FetchItem::ThreadId => {
-            let id = (data.thread_id != 0).then(|| format!("T{}", data.thread_id));
+            let id = (data.thread_id != 0).then(|| object_id('T', view.owner(), data.thread_id));
             line.thread_id(id.as_deref());
         }
         _ => {}

@@ -259,12 +259,15 @@ pub(crate) async fn load(session: &Session) -> Result<pb::ListReply, CmdError> {
 }
 
 fn selected(session: &Session) -> Option<MailboxId> {
-    session.selected().ok().map(|selected| selected.mailbox())
+    // NOTIFY is about the user's own mailboxes, and ids of others' are of another account.
+    let selected = session.selected().ok().filter(|selected| !selected.whose.is_shared());
+    selected.map(|selected| selected.mailbox())
 }
 
 fn write(session: &mut Session, list: &pb::ListReply, changes: &Changes) {
     if !changes.names.is_empty() {
-        let tree = list::Tree::new(list.clone());
+        let Ok(account) = session.user().map(|user| user.account) else { return };
+        let tree = list::Tree::new(account, list.clone());
         for (name, old_name) in &changes.names {
             tree.write_event(&mut session.writer(), name, old_name.as_deref());
         }
@@ -275,7 +278,14 @@ fn write(session: &mut Session, list: &pb::ListReply, changes: &Changes) {
 fn write_status(session: &mut Session, list: &pb::ListReply, lines: &[(u64, Vec<StatusItem>)]) {
     for (id, items) in lines {
         let Some(state) = list.mailboxes.iter().find(|state| state.mailbox_id == *id) else { continue };
-        let line = status::StatusLine { state, items, deleted_bytes: 0, append_limit: 0 };
+        let line = status::StatusLine {
+            name: &state.name,
+            owner: 0,
+            state,
+            items,
+            deleted_bytes: 0,
+            append_limit: 0,
+        };
         line.write(&mut session.writer());
     }
 }
@@ -316,7 +326,7 @@ impl Notifier {
 
     fn watch_account(&mut self, session: &Session, fingerprint: u64) {
         let Ok(grant) = session.grant() else { return };
-        let watch = session.gateway.recheck.watch(grant, MailboxId::new(0), ModSeq::new(fingerprint));
+        let watch = session.gateway.recheck.watch(grant, (0, MailboxId::new(0)), ModSeq::new(fingerprint));
         self.watches.account = Some(watch);
     }
 
@@ -324,7 +334,8 @@ impl Notifier {
         self.watches.selected = match (&session.state, &self.spec.selected) {
             (State::Selected(user, selected), Some(_)) => {
                 let meta = selected.view.snapshot().meta();
-                let watch = session.gateway.recheck.watch(user.grant.clone(), meta.mailbox, meta.modseq);
+                let place = (selected.whose.to_pb(), meta.mailbox);
+                let watch = session.gateway.recheck.watch(user.grant.clone(), place, meta.modseq);
                 Some((meta.mailbox, watch))
             }
             _ => None,

@@ -83,6 +83,7 @@ async fn ask(
     key: pb::SortKey,
 ) -> Result<Column, CmdError> {
     let request = pb::SortKeysRequest {
+        owner: place.owner,
         grant: place.grant.clone(),
         mailbox_id: place.mailbox.get(),
         uids: set_to_pb(&runs(uids)),

@@ -10,10 +10,11 @@ mod types;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Uid, UidSet};
+use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Rights, Uid, UidSet};
 
 use crate::error::{DbError, DbResult};
 use crate::index::SCHEME;
+use crate::sharing::{AclEdit, AclRow, CopyRow, Reader, SharedRow, SharedStored, Transfer, Transferred};
 use crate::tree::{Tree, TreeChange};
 pub(crate) use annotation::{Annotate, Annotated, AnnotationQuery, AnnotationRow};
 use index::{CROWDED, EPOCH, INSERT_SEGMENT, INSERT_TAIL, NEXT_EPOCH, NEXT_SEGMENT, SEGMENTS, TAIL};
@@ -204,6 +205,51 @@ pub(crate) trait Db: Send + Sync + 'static {
     async fn index_crowded(&self, after: i64, least: i64, limit: i64) -> DbResult<Vec<i64>>;
     /// Puts segments in the place of others and of tail rows. `false`, and nothing is changed: those are not all there any more.
     async fn index_change(&self, change: IndexChange) -> DbResult<bool>;
+
+    // ---- mailboxes of others; what a reader needs is checked in the transaction that does the work ----
+
+    /// What a reader may do, and the mailbox as it is for that reader. `None`: no such mailbox.
+    async fn shared_access(
+        &self,
+        owner: AccountId,
+        which: Which<'_>,
+        reader: AccountId,
+    ) -> DbResult<Option<(MailboxRow, Rights)>>;
+    /// As `sync`, with the reader's own \Seen. `None` too when the reader may not.
+    async fn shared_sync(
+        &self,
+        owner: AccountId,
+        which: Which<'_>,
+        since: Option<Since>,
+        reader: Reader,
+    ) -> DbResult<Option<(SyncRows, Rights)>>;
+    /// Every mailbox of others that a reader has any rights to.
+    async fn shared_with(&self, reader: AccountId) -> DbResult<Vec<SharedRow>>;
+    /// The entries of a mailbox's list.
+    async fn acl(&self, owner: AccountId, mailbox: MailboxId) -> DbResult<Vec<AclRow>>;
+    /// `None`: no such mailbox, or the reader may not.
+    async fn acl_change(&self, change: AclEdit, reader: Option<Reader>) -> DbResult<Option<()>>;
+    /// Changes flags that all share, and the reader's \Seen. `None`: no such mailbox, or the reader may not.
+    async fn shared_store(
+        &self,
+        request: StoreFlags,
+        reader: Reader,
+        seen: Option<bool>,
+    ) -> DbResult<Option<SharedStored>>;
+    /// `None`: no such mailbox, or the reader may not.
+    async fn shared_expunge(&self, request: Expunge, reader: Reader) -> DbResult<Option<Written>>;
+    /// Copies inside one owner's mail.
+    async fn shared_copy(&self, request: Copy, readers: (Reader, Reader)) -> DbResult<CopyOutcome>;
+    /// What a copy is made of. `reader`: whose \Seen counts; `None`: the owner's.
+    async fn copy_rows(
+        &self,
+        owner: AccountId,
+        mailbox: MailboxId,
+        reader: Option<AccountId>,
+        uids: &UidSet,
+    ) -> DbResult<Vec<CopyRow>>;
+    /// Adds messages to a mailbox that may be another's, and removes them from where they were.
+    async fn transfer(&self, request: Transfer) -> DbResult<Transferred>;
 
     // ---- upkeep ----
 

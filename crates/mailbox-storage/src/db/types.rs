@@ -91,7 +91,7 @@ pub(crate) struct Written {
     pub(crate) vanished: UidSet,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StoreFlags {
     pub(crate) account: AccountId,
     pub(crate) mailbox: MailboxId,
@@ -110,7 +110,7 @@ pub(crate) struct FlagsStored {
     pub(crate) modified: UidSet,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Expunge {
     pub(crate) account: AccountId,
     pub(crate) mailbox: MailboxId,

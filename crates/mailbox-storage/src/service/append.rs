@@ -5,15 +5,17 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use mail_rpc::pb::append_request::Step;
 use mail_rpc::{Refusal, Right, pb};
-use mail_types::{AccountId, MailboxId, MessageId, Uid};
+use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Rights, Uid};
 use tonic::{Status, Streaming};
 
+use super::access::{Access, access};
 use super::mailboxes::name;
-use super::{demand, no_account, no_mailbox, number, over_quota, publish, uids_used_up};
+use super::{no_account, no_mailbox, number, over_quota, publish, uids_used_up};
 use crate::db::{InsertItem, Inserted, KEPT_FOR_EVER, NewMessage, OldMessage, Place, Prepared, Which};
 use crate::keywords::{Unknown, flag_bits, system_bits};
 use crate::prepare::prepare;
 use crate::room::Held;
+use crate::sharing::{Reader, Transfer};
 use crate::{Inner, now};
 
 /// Messages of one APPEND (RFC 3502): they are one transaction.
@@ -36,8 +38,10 @@ pub(super) async fn append(
     let Some(Step::Start(start)) = steps.message().await?.map(step).transpose()? else {
         return Err(invalid("APPEND begins with its start"));
     };
-    let account = demand(inner, &start.grant, Right::Append)?;
     let mailbox = name(&start.mailbox)?;
+    let grant = (&*start.grant, start.owner, Right::Append);
+    let asked = access(inner, grant, Which::Name(mailbox.as_str()), Rights::INSERT).await?;
+    let account = asked.account;
     let key = match start.idempotency_key.len() {
         0 => None,
         KEY_BYTES_MIN..=KEY_BYTES_MAX => Some(start.idempotency_key.to_vec()),
@@ -52,14 +56,16 @@ pub(super) async fn append(
         return Err(invalid("one message takes the place of one"));
     }
     for _ in 0..ATTEMPTS {
-        let mut item = item(inner, account, mailbox.as_str(), &messages).await?;
+        let (mut item, seen) = item(inner, &asked, mailbox.as_str(), &messages).await?;
         item.key.clone_from(&key);
         if start.keep_key {
             item.key_made_at = KEPT_FOR_EVER;
         }
-        let outcome = match old {
-            Some(old) => replace(inner, item, old).await?,
-            None => inner.committer.insert(item).await?,
+        let outcome = match (old, asked.reader) {
+            (Some(_), Some(_)) => return Err(invalid("a reader replaces nothing")),
+            (Some(old), None) => replace(inner, item, old).await?,
+            (None, None) => inner.committer.insert(item).await?,
+            (None, Some(reader)) => insert_shared(inner, item, reader, seen).await?,
         };
         let place = match outcome {
             Inserted::Done { place, modseq } => {
@@ -174,13 +180,7 @@ async fn finish(
 ) -> Result<Gathered, Status> {
     let _work = inner.room.work(octets.len()).await?;
     let mut message = prepare(octets).await?;
-    let bytes = message.stored_bytes();
-    let staged = if *unstaged + bytes > STAGE_BYTES {
-        stage(inner, account, &mut message).await?
-    } else {
-        *unstaged += bytes;
-        None
-    };
+    let staged = stage_beyond(inner, account, &mut message, unstaged).await?;
     Ok(Gathered {
         flags: header.flags.unwrap_or_default(),
         received_at: header.received_at.unwrap_or_else(now),
@@ -210,6 +210,24 @@ pub(super) async fn stage(
     Ok(Some(id))
 }
 
+/// The same as soon as what was not staged is enough for one transaction.
+///
+/// # Errors
+/// As [`stage`].
+pub(super) async fn stage_beyond(
+    inner: &Inner,
+    account: AccountId,
+    message: &mut Prepared,
+    unstaged: &mut usize,
+) -> Result<Option<MessageId>, Status> {
+    let bytes = message.stored_bytes();
+    if *unstaged + bytes > STAGE_BYTES {
+        return stage(inner, account, message).await;
+    }
+    *unstaged += bytes;
+    Ok(None)
+}
+
 /// The same, but only for a message that is worth it.
 ///
 /// # Errors
@@ -222,24 +240,50 @@ pub(super) async fn stage_large(
     if message.stored_bytes() > STAGE_BYTES { stage(inner, account, message).await } else { Ok(None) }
 }
 
+/// In the reader's own transaction rather than with others: what the reader may do is looked up in it.
+async fn insert_shared(
+    inner: &Inner,
+    item: InsertItem,
+    reader: Reader,
+    seen: Vec<usize>,
+) -> Result<Inserted, Status> {
+    let Some(destination) = item.expect else { return Ok(Inserted::NoMailbox) };
+    let transfer = Transfer { insert: Arc::new(item), destination, reader: Some(reader), seen, source: None };
+    Ok(inner.db.transfer(transfer).await?.inserted)
+}
+
+/// The messages with the flags that may be set, and which of them a reader has seen. RFC 4314 §4: flags that need a right are
+/// left out without it, and the messages are added all the same.
 async fn item(
     inner: &Inner,
-    account: AccountId,
+    asked: &Access,
     mailbox: &str,
     messages: &[Gathered],
-) -> Result<InsertItem, Status> {
-    let expect = if messages.iter().any(|message| !message.flags.keywords.is_empty()) {
-        let row = inner.db.mailbox(account, Which::Name(mailbox)).await?;
-        Some(row.ok_or_else(|| no_mailbox(mailbox))?.id)
-    } else {
-        None
-    };
-    let mut new = Vec::with_capacity(messages.len());
-    for message in messages {
-        let flags = match expect {
-            Some(id) => flag_bits(inner, account, id, &message.flags, Unknown::Intern).await?,
-            None => system_bits(&message.flags),
+) -> Result<(InsertItem, Vec<usize>), Status> {
+    let account = asked.account;
+    let expect =
+        if asked.reader.is_some() || messages.iter().any(|message| !message.flags.keywords.is_empty()) {
+            let row = inner.db.mailbox(account, Which::Name(mailbox)).await?;
+            Some(row.ok_or_else(|| no_mailbox(mailbox))?.id)
+        } else {
+            None
         };
+    let mut new = Vec::with_capacity(messages.len());
+    let mut seen = Vec::new();
+    for (place, message) in messages.iter().enumerate() {
+        let mut named = message.flags.clone();
+        if !asked.rights.contains(Rights::WRITE) {
+            named.keywords.clear();
+        }
+        let mut flags = match expect {
+            Some(id) => flag_bits(inner, account, id, &named, Unknown::Intern).await?,
+            None => system_bits(&named),
+        };
+        if asked.reader.is_some() {
+            flags = FlagBits::from_bits(flags.bits() & asked.rights.flags().bits());
+            seen.extend(flags.contains(FlagBits::SEEN).then_some(place));
+            flags = flags.without(FlagBits::SEEN);
+        }
         new.push(NewMessage {
             message: Arc::clone(&message.message),
             flags,
@@ -247,7 +291,7 @@ async fn item(
             staged: message.staged,
         });
     }
-    Ok(InsertItem {
+    let item = InsertItem {
         account,
         mailbox: mailbox.to_owned(),
         or_inbox: false,
@@ -256,7 +300,8 @@ async fn item(
         key_made_at: now(),
         messages: new,
         now: now(),
-    })
+    };
+    Ok((item, seen))
 }
 
 fn reply(place: Place, count: usize) -> pb::AppendReply {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mail_rpc::{Refusal, Right, pb};
-use mail_types::{AccountId, MailboxId, MessageId, Uid};
+use mail_types::{AccountId, MailboxId, MessageId, Rights, Uid};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tracing::Instrument;
 
-use super::{demand, url};
+use super::access::access;
+use super::url;
 use crate::Inner;
-use crate::db::ChunkRow;
+use crate::db::{ChunkRow, Which};
 use crate::prepare::{CHUNK_BYTES, unpack_chunk};
 
 /// Unpacked octets that one query reads: the memory that one slow caller holds.
@@ -27,7 +28,9 @@ pub(super) async fn content(
     inner: &Arc<Inner>,
     request: pb::ContentRequest,
 ) -> Result<ReceiverStream<Result<pb::ContentChunk, Status>>, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
+    let (grant, which) =
+        ((&*request.grant, request.owner, Right::Own), Which::Id(MailboxId::new(request.mailbox_id)));
+    let account = access(inner, grant, which, Rights::READ).await?.account;
     Ok(answer(inner, account, request))
 }
 

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use mail_rpc::{Right, pb, set_from_pb};
-use mail_types::{AccountId, MailboxId, Uid, UidSet};
+use mail_types::{AccountId, MailboxId, Rights, Uid, UidSet};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tracing::Instrument;
 
-use super::{demand, url};
+use super::access::access;
+use super::url;
 use crate::Inner;
-use crate::db::{Columns, MessageRow};
+use crate::db::{Columns, MessageRow, Which};
 
 /// Messages of one query when derived data is wanted: a kilobyte or two each.
 const WIDE_ROWS_MAX: i64 = 256;
@@ -26,7 +27,9 @@ pub(super) async fn fetch(
     inner: &Arc<Inner>,
     request: pb::FetchRequest,
 ) -> Result<ReceiverStream<Result<pb::FetchPage, Status>>, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
+    let (grant, which) =
+        ((&*request.grant, request.owner, Right::Own), Which::Id(MailboxId::new(request.mailbox_id)));
+    let account = access(inner, grant, which, Rights::READ).await?.account;
     Ok(answer(inner, account, request))
 }
 

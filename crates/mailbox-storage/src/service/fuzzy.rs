@@ -6,12 +6,13 @@ use mail_message::fuzzy::Needle;
 use mail_message::search::Field;
 use mail_rpc::pb::text_match;
 use mail_rpc::{Refusal, Right, pb, set_from_pb};
-use mail_types::{MailboxId, Uid, UidSet};
+use mail_types::{MailboxId, Rights, Uid, UidSet};
 use tonic::Status;
 
-use super::demand;
+use super::access::access;
 use super::fetch::rest_after;
 use crate::Inner;
+use crate::db::Which;
 use crate::prepare::unpack_text;
 
 /// Texts of one query and one turn of a worker thread.
@@ -29,8 +30,9 @@ pub(super) async fn search(
     inner: &Inner,
     request: pb::FuzzySearchRequest,
 ) -> Result<pb::FuzzySearchReply, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
     let mailbox = MailboxId::new(request.mailbox_id);
+    let grant = (&*request.grant, request.owner, Right::Own);
+    let account = access(inner, grant, Which::Id(mailbox), Rights::READ).await?.account;
     if request.texts.len() > NEEDLES_MAX {
         return Err(Refusal::Limit(format!("more than {NEEDLES_MAX} texts")).into());
     }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use mail_rpc::{Refusal, Right, pb};
-use mail_types::{AccountId, MailboxId, MailboxName};
+use mail_types::{AccountId, MailboxId, MailboxName, Rights};
 use tonic::Status;
 
+use super::access::{access, forbidden, who};
 use super::sync::state_to_pb;
 use super::{demand, no_account, no_mailbox, publish};
 use crate::Inner;
 use crate::db::Which;
-use crate::tree::{self, Tree, TreeChange};
+use crate::tree::{self, By, Tree, TreeChange};
 
 pub(super) async fn list(inner: &Inner, request: pb::ListRequest) -> Result<pb::ListReply, Status> {
     let account = demand(inner, &request.grant, Right::Own)?;
@@ -23,9 +24,18 @@ pub(super) async fn list(inner: &Inner, request: pb::ListRequest) -> Result<pb::
 /// Those of the database; NOT_FOUND without an account.
 pub(super) async fn list_reply(inner: &Inner, account: AccountId) -> Result<pb::ListReply, Status> {
     let tree = inner.db.tree(account).await?.ok_or_else(no_account)?;
+    let shared = inner.db.shared_with(account).await?;
+    let shared = shared.iter().filter(|shared| shared.rights.contains(Rights::LOOKUP));
     let mut reply = pb::ListReply {
-        mailboxes: tree.mailboxes.iter().map(state_to_pb).collect(),
+        mailboxes: tree.mailboxes.iter().map(|row| state_to_pb(row, Rights::ALL)).collect(),
         ghost_subscriptions: tree.ghosts,
+        shared: shared
+            .map(|shared| pb::SharedMailbox {
+                owner: shared.owner.get(),
+                owner_address: shared.owner_address.clone(),
+                state: Some(state_to_pb(&shared.state, shared.rights)),
+            })
+            .collect(),
         fingerprint: 0,
         metadata_version: tree.annotation_version.unsigned_abs(),
     };
@@ -42,32 +52,43 @@ fn fingerprint(reply: &pb::ListReply) -> u64 {
 }
 
 pub(super) async fn status(inner: &Inner, request: pb::StatusRequest) -> Result<pb::MailboxState, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
     let name = name(&request.name)?;
-    let row = inner.db.mailbox(account, Which::Name(name.as_str())).await?;
-    Ok(state_to_pb(&row.ok_or_else(|| no_mailbox(name.as_str()))?))
+    let (grant, which) = ((&*request.grant, request.owner, Right::Own), Which::Name(name.as_str()));
+    let asked = access(inner, grant, which, Rights::READ).await?;
+    let row = match asked.reader {
+        None => inner.db.mailbox(asked.account, which).await?,
+        Some(reader) => {
+            inner.db.shared_access(asked.account, which, reader.account).await?.map(|(row, _)| row)
+        }
+    };
+    Ok(state_to_pb(&row.ok_or_else(|| no_mailbox(name.as_str()))?, asked.rights))
 }
 
 pub(super) async fn create(inner: &Inner, request: pb::CreateRequest) -> Result<pb::MailboxState, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
+    let (account, by) = who_changes(inner, &request.grant, request.owner)?;
     let name = name(&request.name)?;
     let (asked, special_use) = (name.clone(), request.special_use);
-    change(inner, account, move |tree| tree::create(tree, &asked, special_use)).await?;
+    if special_use != 0 && matches!(by, By::Reader(_)) {
+        return Err(Refusal::Declined("what a mailbox is for is said by its owner".into()).into());
+    }
+    change(inner, (account, by), forbidden, move |tree| tree::create(tree, by, &asked, special_use)).await?;
     let row = inner.db.mailbox(account, Which::Name(name.as_str())).await?;
-    Ok(state_to_pb(&row.ok_or_else(|| no_mailbox(name.as_str()))?))
+    Ok(state_to_pb(&row.ok_or_else(|| no_mailbox(name.as_str()))?, Rights::ALL))
 }
 
 pub(super) async fn delete(inner: &Inner, request: pb::DeleteRequest) -> Result<pb::DeleteReply, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
+    let who = who_changes(inner, &request.grant, request.owner)?;
     let name = name(&request.name)?;
-    change(inner, account, move |tree| tree::delete(tree, &name)).await?;
+    let absent = no_mailbox(name.as_str());
+    change(inner, who, || absent, move |tree| tree::delete(tree, who.1, &name)).await?;
     Ok(pb::DeleteReply {})
 }
 
 pub(super) async fn rename(inner: &Inner, request: pb::RenameRequest) -> Result<pb::RenameReply, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
+    let who = who_changes(inner, &request.grant, request.owner)?;
     let (from, to) = (name(&request.from)?, name(&request.to)?);
-    change(inner, account, move |tree| tree::rename(tree, &from, &to)).await?;
+    let absent = no_mailbox(from.as_str());
+    change(inner, who, || absent, move |tree| tree::rename(tree, who.1, &from, &to)).await?;
     Ok(pb::RenameReply {})
 }
 
@@ -77,7 +98,8 @@ pub(super) async fn subscribe(
 ) -> Result<pb::SubscribeReply, Status> {
     let account = demand(inner, &request.grant, Right::Own)?;
     let name = name(&request.name)?;
-    change(inner, account, move |tree| tree::subscribe(tree, &name, request.subscribed)).await?;
+    let plan = move |tree: &Tree| tree::subscribe(tree, &name, request.subscribed);
+    change(inner, (account, By::Owner), no_account, plan).await?;
     Ok(pb::SubscribeReply {})
 }
 
@@ -89,11 +111,26 @@ pub(super) fn name(text: &str) -> Result<MailboxName, Status> {
     MailboxName::try_from(text).map_err(|error| Refusal::Invalid(error.to_string()).into())
 }
 
-async fn change<F>(inner: &Inner, account: AccountId, plan: F) -> Result<(), Status>
+/// Whose tree is to change, and by whom: what that allows is decided where it is changed.
+fn who_changes(inner: &Inner, grant: &[u8], owner: u64) -> Result<(AccountId, By), Status> {
+    let (account, reader) = who(inner, grant, owner, Right::Own)?;
+    Ok((account, reader.map_or(By::Owner, By::Reader)))
+}
+
+/// `absent`: what a reader hears when there is no such account.
+async fn change<F>(
+    inner: &Inner,
+    (account, by): (AccountId, By),
+    absent: impl FnOnce() -> Status,
+    plan: F,
+) -> Result<(), Status>
 where
     F: Fn(&Tree) -> Result<Vec<TreeChange>, Refusal> + Send + Sync + 'static,
 {
-    let changes = inner.db.tree_change(account, Arc::new(plan)).await?.ok_or_else(no_account)?;
+    let changes = inner.db.tree_change(account, Arc::new(plan)).await?.ok_or_else(|| match by {
+        By::Owner => no_account(),
+        By::Reader(_) => absent(),
+    })?;
     for change in &changes {
         match change {
             // Sessions that have it open look, and learn that it is gone.

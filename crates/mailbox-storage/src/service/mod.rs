@@ -1,9 +1,12 @@
 //! The generated server trait; a file per rpc or tight group of them.
 
+mod access;
 mod account;
+mod acl;
 mod append;
 mod content;
 mod copy;
+mod copy_shared;
 mod deliver;
 mod expunge;
 mod fetch;
@@ -128,6 +131,15 @@ impl Mailbox for Storage {
     }
     async fn deliver(&self, request: Request<Streaming<pb::DeliverRequest>>) -> Reply<Self::DeliverStream> {
         call!(self, request, "Mailbox.Deliver", deliver::deliver)
+    }
+    async fn my_rights(&self, request: Request<pb::MyRightsRequest>) -> Reply<pb::MyRightsReply> {
+        call!(self, request, "Mailbox.MyRights", acl::my_rights)
+    }
+    async fn get_acl(&self, request: Request<pb::GetAclRequest>) -> Reply<pb::Acl> {
+        call!(self, request, "Mailbox.GetAcl", acl::get_acl)
+    }
+    async fn set_acl(&self, request: Request<pb::SetAclRequest>) -> Reply<pb::SetAclReply> {
+        call!(self, request, "Mailbox.SetAcl", acl::set_acl)
     }
     async fn confirm_deliveries(
         &self,

@@ -4,20 +4,22 @@ mod text;
 
 use mail_rpc::pb::{self, condition::Is};
 use mail_rpc::{Refusal, Right, set_from_pb, set_to_pb};
-use mail_types::{MailboxId, UidSet};
+use mail_types::{MailboxId, Rights, UidSet};
 use tonic::Status;
 
-use super::{demand, number};
+use super::access::access;
+use super::number;
 use crate::Inner;
-use crate::db::{ColumnTest, TestColumn};
+use crate::db::{ColumnTest, TestColumn, Which};
 
 /// Conditions of one request; the gateway sends one per search key, and its parser bounds those.
 const CONDITIONS_MAX: usize = 1000;
 const DAY_SECONDS: i64 = 86_400;
 
 pub(super) async fn search(inner: &Inner, request: pb::SearchRequest) -> Result<pb::SearchReply, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
     let mailbox = MailboxId::new(request.mailbox_id);
+    let grant = (&*request.grant, request.owner, Right::Own);
+    let account = access(inner, grant, Which::Id(mailbox), Rights::READ).await?.account;
     if request.conditions.len() > CONDITIONS_MAX {
         return Err(Refusal::Limit(format!("more than {CONDITIONS_MAX} conditions")).into());
     }

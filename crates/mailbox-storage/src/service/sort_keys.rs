@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use mail_message::{SortKeys, sort_keys as derive};
 use mail_rpc::{Refusal, Right, pb, set_from_pb};
-use mail_types::{AccountId, MailboxId, MessageId, UidSet};
+use mail_types::{AccountId, MailboxId, MessageId, Rights, UidSet};
 use tonic::Status;
 
-use super::demand;
+use super::access::access;
 use super::fetch::rest_after;
 use crate::Inner;
-use crate::db::KeyRow;
+use crate::db::{KeyRow, Which};
 use crate::prepare::unpack_chunk;
 
 /// Rows of one query: a few hundred octets each.
@@ -26,8 +26,9 @@ pub(super) async fn sort_keys(
     inner: &Inner,
     request: pb::SortKeysRequest,
 ) -> Result<pb::SortKeysReply, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
     let mailbox = MailboxId::new(request.mailbox_id);
+    let grant = (&*request.grant, request.owner, Right::Own);
+    let account = access(inner, grant, Which::Id(mailbox), Rights::READ).await?.account;
     let key = |key: &i32| pb::SortKey::try_from(*key).unwrap_or_default();
     let asked: Vec<pb::SortKey> = request.keys.iter().map(key).collect();
     if asked.contains(&pb::SortKey::Unspecified) {

@@ -5,31 +5,42 @@ use std::collections::hash_map::Entry as MapEntry;
 use std::sync::Arc;
 
 use mail_rpc::{Entry, Right, entries_to_pb, pb, set_to_pb};
-use mail_types::{AccountId, MailboxId, UidSet};
+use mail_types::{AccountId, MailboxId, Rights, UidSet};
 use tonic::Status;
 
+use super::access::{Access, access, refusal};
 use super::{demand, mailbox_gone, no_mailbox, number};
 use crate::Inner;
 use crate::db::{MailboxRow, Since, SyncRows, Which, Written};
 use crate::service::mailboxes::{list_reply, name};
+use crate::sharing::Reader;
 
 pub(super) async fn open(inner: &Inner, request: pb::OpenRequest) -> Result<pb::SyncReply, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
     let name = name(&request.name)?;
+    let (grant, which) = ((&*request.grant, request.owner, Right::Own), Which::Name(name.as_str()));
+    let asked = access(inner, grant, which, Rights::READ).await?;
     let known = request.known.as_ref().and_then(since);
+    if asked.reader.is_some() {
+        return shared(inner, &asked, which, known).await;
+    }
+    let account = asked.account;
     let from = known.or_else(|| inner.snapshots.since_by_name(account, name.as_str()));
-    let which = Which::Name(name.as_str());
     let rows = read(inner, account, which, known, from).await?.ok_or_else(|| no_mailbox(name.as_str()))?;
     finish(inner, account, rows, request.access()).await
 }
 
 pub(super) async fn changes(inner: &Inner, request: pb::ChangesRequest) -> Result<pb::SyncReply, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
-    let asked = request.known.unwrap_or_default();
-    let known = since(&asked);
-    let mailbox = MailboxId::new(asked.mailbox_id);
+    let known = request.known.unwrap_or_default();
+    let mailbox = MailboxId::new(known.mailbox_id);
+    let known = since(&known);
+    let (grant, which) = ((&*request.grant, request.owner, Right::Own), Which::Id(mailbox));
+    let asked = access(inner, grant, which, Rights::READ).await?;
+    if asked.reader.is_some() {
+        return shared(inner, &asked, which, known).await;
+    }
+    let account = asked.account;
     let from = known.or_else(|| inner.snapshots.since(account, mailbox));
-    let rows = read(inner, account, Which::Id(mailbox), known, from).await?.ok_or_else(mailbox_gone)?;
+    let rows = read(inner, account, which, known, from).await?.ok_or_else(mailbox_gone)?;
     finish(inner, account, rows, request.access()).await
 }
 
@@ -37,9 +48,11 @@ pub(super) async fn vanished(
     inner: &Inner,
     request: pb::VanishedRequest,
 ) -> Result<pb::VanishedReply, Status> {
-    let account = demand(inner, &request.grant, Right::Own)?;
+    let mailbox = MailboxId::new(request.mailbox_id);
+    let grant = (&*request.grant, request.owner, Right::Own);
+    let asked = access(inner, grant, Which::Id(mailbox), Rights::READ).await?;
     let since = number(request.since_modseq);
-    let found = inner.db.vanished(account, MailboxId::new(request.mailbox_id), since).await?;
+    let found = inner.db.vanished(asked.account, mailbox, since).await?;
     let (floor, uids) = found.ok_or_else(mailbox_gone)?;
     let below_floor = since < floor;
     let vanished = if below_floor { Vec::new() } else { set_to_pb(&uids) };
@@ -53,8 +66,15 @@ pub(super) async fn check_mod_seqs(
     let mut watches = Vec::with_capacity(request.watches.len());
     for watch in &request.watches {
         // A grant that does not hold is answered 0 by itself; the other sessions of the gateway go on.
-        let account = demand(inner, &watch.grant, Right::Own).unwrap_or_default();
-        watches.push((account, MailboxId::new(watch.mailbox_id)));
+        let mailbox = MailboxId::new(watch.mailbox_id);
+        let account = match watch.owner {
+            0 => demand(inner, &watch.grant, Right::Own).ok(),
+            owner => {
+                let grant = (&*watch.grant, owner, Right::Own);
+                access(inner, grant, Which::Id(mailbox), Rights::READ).await.ok().map(|asked| asked.account)
+            }
+        };
+        watches.push((account.unwrap_or_default(), mailbox));
     }
     let found = inner.db.modseqs(&watches).await?;
     let mut highest_modseq: Vec<u64> = found
@@ -100,9 +120,21 @@ pub(super) async fn after(
 ) -> Result<pb::SyncReply, Status> {
     if number(known_modseq) == written.before {
         let Written { state, entries, vanished, .. } = written;
-        return Ok(reply(&state, false, &entries, &vanished));
+        return Ok(reply((&state, Rights::ALL), false, &entries, &vanished));
     }
-    let mailbox = written.state.id;
+    after_own(inner, account, written.state.id, known_modseq).await
+}
+
+/// A snapshot brought up to date by reading.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn after_own(
+    inner: &Inner,
+    account: AccountId,
+    mailbox: MailboxId,
+    known_modseq: u64,
+) -> Result<pb::SyncReply, Status> {
     let known = since(&pb::Known { mailbox_id: mailbox.get(), modseq: known_modseq });
     let from = known.or_else(|| inner.snapshots.since(account, mailbox));
     let read = read(inner, account, Which::Id(mailbox), known, from).await?.ok_or_else(mailbox_gone)?;
@@ -125,8 +157,35 @@ pub(super) async fn entries(
     })
 }
 
+/// The same for a reader, who sees a \Seen of its own: always read anew, since nothing here is kept for readers.
+///
+/// # Errors
+/// Those of the database; NOT_FOUND when the reader may not read it any more.
+pub(super) async fn after_for(
+    inner: &Inner,
+    asked: &Access,
+    mailbox: MailboxId,
+    known_modseq: u64,
+) -> Result<pb::SyncReply, Status> {
+    let known = since(&pb::Known { mailbox_id: mailbox.get(), modseq: known_modseq });
+    shared(inner, asked, Which::Id(mailbox), known).await
+}
+
+/// A mailbox for a reader. \Recent is the owner's.
+async fn shared(
+    inner: &Inner,
+    asked: &Access,
+    which: Which<'_>,
+    known: Option<Since>,
+) -> Result<pb::SyncReply, Status> {
+    let gone = || refusal(which, Rights::NONE);
+    let reader = Reader { needs: Rights::READ, ..asked.reader.ok_or_else(gone)? };
+    let (rows, rights) = inner.db.shared_sync(asked.account, which, known, reader).await?.ok_or_else(gone)?;
+    Ok(reply((&rows.state, rights), rows.full, &rows.entries, &rows.vanished))
+}
+
 /// The contract's form of a mailbox row.
-pub(super) fn state_to_pb(row: &MailboxRow) -> pb::MailboxState {
+pub(super) fn state_to_pb(row: &MailboxRow, rights: Rights) -> pb::MailboxState {
     pb::MailboxState {
         mailbox_id: row.id.get(),
         name: row.name.clone(),
@@ -141,6 +200,7 @@ pub(super) fn state_to_pb(row: &MailboxRow) -> pb::MailboxState {
         special_use: row.special_use as u32,
         subscribed: row.subscribed,
         keywords: row.keyword_table().iter().map(|(_, keyword)| keyword.to_owned()).collect(),
+        rights: rights.bits(),
     }
 }
 
@@ -160,11 +220,11 @@ impl Read {
     fn into_reply(self) -> (MailboxRow, pb::SyncReply) {
         match self {
             Self::Changes(rows) => {
-                let reply = reply(&rows.state, false, &rows.entries, &rows.vanished);
+                let reply = reply((&rows.state, Rights::ALL), false, &rows.entries, &rows.vanished);
                 (rows.state, reply)
             }
             Self::All(state, entries) => {
-                let reply = reply(&state, true, &entries, &UidSet::new());
+                let reply = reply((&state, Rights::ALL), true, &entries, &UidSet::new());
                 (state, reply)
             }
         }
@@ -206,9 +266,14 @@ async fn finish(
     Ok(reply)
 }
 
-fn reply(state: &MailboxRow, full: bool, entries: &[Entry], vanished: &UidSet) -> pb::SyncReply {
+fn reply(
+    (state, rights): (&MailboxRow, Rights),
+    full: bool,
+    entries: &[Entry],
+    vanished: &UidSet,
+) -> pb::SyncReply {
     pb::SyncReply {
-        state: Some(state_to_pb(state)),
+        state: Some(state_to_pb(state, rights)),
         full,
         entries: Some(entries_to_pb(entries.iter().copied())),
         vanished: set_to_pb(vanished),

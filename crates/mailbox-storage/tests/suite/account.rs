@@ -38,17 +38,22 @@ async fn an_account_sees_only_its_own(store: &Store) {
     let uid = store.append("INBOX", FlagBits::NONE, &message("secret")).await;
     let alices = store.examine("INBOX").await.state.unwrap().mailbox_id;
     let grant = store.grant(BOB, Right::Own);
-    let bobs = store.client.status(pb::StatusRequest { grant: grant.clone(), name: "INBOX".into() }).await;
+    let bobs =
+        store.client.status(pb::StatusRequest { owner: 0, grant: grant.clone(), name: "INBOX".into() }).await;
     assert_eq!(bobs.unwrap().exists, 0);
     let request = pb::ContentRequest {
+        owner: 0,
         grant: grant.clone(),
         mailbox_id: alices,
         ranges: vec![pb::ContentRange { uid, offset: 0, length: 0 }],
     };
     let mut chunks = store.client.content(request).await.unwrap();
     assert!(chunks.message().await.unwrap().unwrap().gone);
-    let watches =
-        vec![pb::check_mod_seqs_request::Watch { grant: b"forged".as_slice().into(), mailbox_id: alices }];
+    let watches = vec![pb::check_mod_seqs_request::Watch {
+        owner: 0,
+        grant: b"forged".as_slice().into(),
+        mailbox_id: alices,
+    }];
     let reply = store.client.check_mod_seqs(pb::CheckModSeqsRequest { watches }).await.unwrap();
     assert_eq!(reply.highest_modseq, [0]);
 }

@@ -108,6 +108,7 @@ async fn dropped_calls_are_done_wholly_or_not_at_all(store: &Store) {
 async fn trees_change_one_after_the_other(store: &Store) {
     let all = (0..16).map(|i| async move {
         let request = pb::RenameRequest {
+            owner: 0,
             grant: store.alice(),
             from: if i % 2 == 0 { "a" } else { "b" }.into(),
             to: if i % 2 == 0 { "b" } else { "a" }.into(),

@@ -104,11 +104,11 @@ impl Store {
     }
 
     pub(crate) async fn status(&self, name: &str) -> Result<pb::MailboxState, Status> {
-        self.client.status(pb::StatusRequest { grant: self.alice(), name: name.into() }).await
+        self.client.status(pb::StatusRequest { owner: 0, grant: self.alice(), name: name.into() }).await
     }
     pub(crate) async fn create(&self, name: &str) -> Result<pb::MailboxState, Status> {
         let name = name.into();
-        self.client.create(pb::CreateRequest { grant: self.alice(), name, special_use: 0 }).await
+        self.client.create(pb::CreateRequest { owner: 0, grant: self.alice(), name, special_use: 0 }).await
     }
     pub(crate) async fn open_as(
         &self,
@@ -116,8 +116,13 @@ impl Store {
         access: pb::Access,
         known: Option<pb::Known>,
     ) -> Result<pb::SyncReply, Status> {
-        let request =
-            pb::OpenRequest { grant: self.alice(), name: name.into(), access: access.into(), known };
+        let request = pb::OpenRequest {
+            owner: 0,
+            grant: self.alice(),
+            name: name.into(),
+            access: access.into(),
+            known,
+        };
         self.client.open(request).await
     }
     pub(crate) async fn examine(&self, name: &str) -> pb::SyncReply {
@@ -125,7 +130,9 @@ impl Store {
     }
     pub(crate) async fn changes(&self, known: pb::Known) -> Result<pb::SyncReply, Status> {
         let access = pb::Access::ReadOnly.into();
-        self.client.changes(pb::ChangesRequest { grant: self.alice(), known: Some(known), access }).await
+        self.client
+            .changes(pb::ChangesRequest { owner: 0, grant: self.alice(), known: Some(known), access })
+            .await
     }
 
     pub(crate) async fn append_all(
@@ -154,6 +161,8 @@ impl Store {
         mode: pb::copy_request::Mode,
     ) -> Result<pb::CopyReply, Status> {
         let request = pb::CopyRequest {
+            owner: 0,
+            destination_owner: 0,
             grant: self.alice(),
             mailbox_id,
             uids: ranges(uids),
@@ -165,6 +174,7 @@ impl Store {
     }
     pub(crate) async fn expunge(&self, mailbox_id: u64, uids: &str, known_modseq: u64) -> pb::ExpungeReply {
         let request = pb::ExpungeRequest {
+            owner: 0,
             grant: self.alice(),
             mailbox_id,
             uids: ranges(uids),
@@ -176,7 +186,7 @@ impl Store {
     /// Octets of one range; `None`: gone.
     pub(crate) async fn read(&self, mailbox_id: u64, uid: u32, offset: u64, length: u64) -> Option<Vec<u8>> {
         let ranges = vec![pb::ContentRange { uid, offset, length }];
-        let request = pb::ContentRequest { grant: self.alice(), mailbox_id, ranges };
+        let request = pb::ContentRequest { owner: 0, grant: self.alice(), mailbox_id, ranges };
         let mut chunks = self.client.content(request).await.unwrap();
         let mut out = Vec::new();
         while let Some(chunk) = chunks.message().await.unwrap() {

@@ -83,6 +83,7 @@ fn find(field: Field, header: &str, text: &str) -> pb::Condition {
 
 async fn search(store: &Store, mailbox: &str, conditions: &[pb::Condition]) -> Vec<String> {
     let request = pb::SearchRequest {
+        owner: 0,
         grant: store.alice(),
         mailbox_id: store.status(mailbox).await.unwrap().mailbox_id,
         uids: ranges("1:4294967295"),

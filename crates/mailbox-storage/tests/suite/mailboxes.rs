@@ -23,11 +23,11 @@ impl Store {
         list.mailboxes.into_iter().map(|mailbox| mailbox.name).filter(own).collect()
     }
     async fn delete(&self, name: &str) -> Result<(), Status> {
-        let request = pb::DeleteRequest { grant: self.alice(), name: name.into() };
+        let request = pb::DeleteRequest { owner: 0, grant: self.alice(), name: name.into() };
         self.client.delete(request).await.map(|_| ())
     }
     async fn rename(&self, from: &str, to: &str) -> Result<(), Status> {
-        let request = pb::RenameRequest { grant: self.alice(), from: from.into(), to: to.into() };
+        let request = pb::RenameRequest { owner: 0, grant: self.alice(), from: from.into(), to: to.into() };
         self.client.rename(request).await.map(|_| ())
     }
     async fn subscribe(&self, name: &str, subscribed: bool) {

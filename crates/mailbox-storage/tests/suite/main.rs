@@ -37,5 +37,8 @@ mod random;
 mod rebuild;
 mod replace;
 mod search;
+mod sharing;
+mod sharing_caller;
+mod sharing_rpcs;
 mod sort_keys;
 mod sync;

@@ -116,6 +116,7 @@ impl Pair {
 
     async fn expunge(&mut self, store: &Store, at: usize, set: &str, hit: Vec<u32>) {
         let request = pb::ExpungeRequest {
+            owner: 0,
             grant: store.alice(),
             mailbox_id: self.ids[at],
             uids: ranges(set),

@@ -21,6 +21,7 @@ const OUTDATE: &str = "UPDATE message SET derived_version = 0, thread_id = 1, se
 async fn derived(store: &Store) -> Vec<pb::MessageData> {
     let state = store.status("INBOX").await.unwrap();
     let request = pb::FetchRequest {
+        owner: 0,
         grant: store.alice(),
         mailbox_id: state.mailbox_id,
         uids: ranges("1:4294967295"),

@@ -10,6 +10,7 @@ suite!(conditions_are_answered_each, empty_conditions_are_refused, text_over_sev
 
 async fn search(store: &Store, uids: &str, conditions: Vec<Is>) -> Vec<String> {
     let request = pb::SearchRequest {
+        owner: 0,
         grant: store.alice(),
         mailbox_id: store.status("INBOX").await.unwrap().mailbox_id,
         uids: ranges(uids),
@@ -62,7 +63,8 @@ async fn conditions_are_answered_each(store: &Store) {
 async fn empty_conditions_are_refused(store: &Store) {
     let mailbox_id = store.status("INBOX").await.unwrap().mailbox_id;
     let conditions = vec![pb::Condition { is: None, required: false }];
-    let request = pb::SearchRequest { grant: store.alice(), mailbox_id, uids: ranges("1"), conditions };
+    let request =
+        pb::SearchRequest { owner: 0, grant: store.alice(), mailbox_id, uids: ranges("1"), conditions };
     assert_eq!(store.client.search(request).await.unwrap_err().code(), Code::InvalidArgument);
 }
 

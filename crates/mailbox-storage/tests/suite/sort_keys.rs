@@ -15,6 +15,7 @@ suite!(
 
 async fn ask(store: &Store, uids: &str, keys: &[SortKey]) -> pb::SortKeysReply {
     let request = pb::SortKeysRequest {
+        owner: 0,
         grant: store.alice(),
         mailbox_id: store.status("INBOX").await.unwrap().mailbox_id,
         uids: ranges(uids),
@@ -86,6 +87,7 @@ async fn a_rebuild_makes_keys(store: &Store) {
 
 async fn unknown_keys_are_refused(store: &Store) {
     let mailbox_id = store.status("INBOX").await.unwrap().mailbox_id;
-    let request = pb::SortKeysRequest { grant: store.alice(), mailbox_id, uids: ranges("1"), keys: vec![99] };
+    let request =
+        pb::SortKeysRequest { owner: 0, grant: store.alice(), mailbox_id, uids: ranges("1"), keys: vec![99] };
     assert_eq!(store.client.sort_keys(request).await.unwrap_err().code(), Code::InvalidArgument);
 }

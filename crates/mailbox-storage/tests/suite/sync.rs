@@ -80,7 +80,7 @@ async fn below_the_floor_everything_is_told(store: &Store) {
     assert!(!some.full);
     assert_eq!(text(&some.vanished), "2:3");
     let vanished = async |since_modseq| {
-        let request = pb::VanishedRequest { grant: store.alice(), mailbox_id: id, since_modseq };
+        let request = pb::VanishedRequest { owner: 0, grant: store.alice(), mailbox_id: id, since_modseq };
         store.client.vanished(request).await.unwrap()
     };
     assert!(vanished(known(&before).modseq).await.below_floor);
@@ -104,6 +104,7 @@ async fn recent_passes_to_one(store: &Store) {
     store.expunge(known(&selected).mailbox_id, "3", 0).await;
     assert_eq!(store.status("INBOX").await.unwrap().recent, 1);
     let request = |access: pb::Access| pb::ChangesRequest {
+        owner: 0,
         grant: store.alice(),
         known: Some(known(&selected)),
         access: access.into(),
@@ -133,7 +134,7 @@ async fn modseqs_of_many(store: &Store) {
     store.append("INBOX", FlagBits::NONE, &message("a")).await;
     let inbox = store.status("INBOX").await.unwrap();
     let sent = store.status("Sent").await.unwrap();
-    let watch = |mailbox_id| pb::check_mod_seqs_request::Watch { grant: store.alice(), mailbox_id };
+    let watch = |mailbox_id| pb::check_mod_seqs_request::Watch { owner: 0, grant: store.alice(), mailbox_id };
     let watches = vec![watch(sent.mailbox_id), watch(999), watch(inbox.mailbox_id), watch(sent.mailbox_id)];
     let reply = store.client.check_mod_seqs(pb::CheckModSeqsRequest { watches }).await.unwrap();
     assert_eq!(reply.highest_modseq, [1, 0, inbox.highest_modseq, 1]);
@@ -154,6 +155,7 @@ async fn a_second_instance_sees_the_same(store: &Store) {
     let other = store.again().await;
     store.append("INBOX", FlagBits::SEEN, &message("a")).await;
     let request = pb::OpenRequest {
+        owner: 0,
         grant: store.grant(ALICE, Right::Own),
         name: "INBOX".into(),
         access: pb::Access::ReadOnly.into(),

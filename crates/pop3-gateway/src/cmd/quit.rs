@@ -12,6 +12,7 @@ pub(crate) async fn quit(session: &mut Session, transaction: &mut Transaction) -
         return Reply::ok("bye");
     }
     let request = pb::ExpungeRequest {
+        owner: 0,
         grant: transaction.grant(&session.gateway.backends).await.map_err(not_removed)?,
         mailbox_id: transaction.maildrop.mailbox_id(),
         uids,

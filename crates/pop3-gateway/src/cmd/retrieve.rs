@@ -120,7 +120,12 @@ impl TopSource {
     fn request(&self) -> pb::ContentRequest {
         let length = if self.read == 0 { self.first_length } else { 0 };
         let range = pb::ContentRange { uid: self.message.uid, offset: self.read, length };
-        pb::ContentRequest { grant: self.grant.clone(), mailbox_id: self.mailbox_id, ranges: vec![range] }
+        pb::ContentRequest {
+            owner: 0,
+            grant: self.grant.clone(),
+            mailbox_id: self.mailbox_id,
+            ranges: vec![range],
+        }
     }
 }
 

@@ -137,6 +137,9 @@ impl mailbox_server::Mailbox for Fake {
         check_mod_seqs(pb::CheckModSeqsRequest) -> pb::CheckModSeqsReply;
         fetch(pb::FetchRequest) -> Self::FetchStream;
         search(pb::SearchRequest) -> pb::SearchReply;
+        my_rights(pb::MyRightsRequest) -> pb::MyRightsReply;
+        get_acl(pb::GetAclRequest) -> pb::Acl;
+        set_acl(pb::SetAclRequest) -> pb::SetAclReply;
         sort_keys(pb::SortKeysRequest) -> pb::SortKeysReply;
         fuzzy_search(pb::FuzzySearchRequest) -> pb::FuzzySearchReply;
         get_metadata(pb::GetMetadataRequest) -> pb::GetMetadataReply;

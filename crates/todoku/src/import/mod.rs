@@ -151,6 +151,7 @@ impl FolderImport<'_> {
         use pb::append_request::Step;
         let octets = Bytes::from(mail.octets);
         let start = pb::AppendStart {
+            owner: 0,
             grant: (self.grant)(),
             mailbox: self.folder.as_str().to_owned(),
             idempotency_key: Bytes::copy_from_slice(&key),
@@ -185,7 +186,8 @@ fn import_key(folder: &MailboxName, content: &blake3::Hash, occurrence: u32) -> 
 }
 
 async fn create(mailbox: &MailboxClient, grant: &Bytes, name: &MailboxName) -> Result<()> {
-    let request = pb::CreateRequest { grant: grant.clone(), name: name.as_str().to_owned(), special_use: 0 };
+    let request =
+        pb::CreateRequest { owner: 0, grant: grant.clone(), name: name.as_str().to_owned(), special_use: 0 };
     match mailbox.create(request).await.map_err(Refusal::from) {
         Ok(_) => {
             let request = pb::SubscribeRequest {
@@ -202,7 +204,7 @@ async fn create(mailbox: &MailboxClient, grant: &Bytes, name: &MailboxName) -> R
 }
 
 async fn uid_next(mailbox: &MailboxClient, grant: &Bytes, name: &MailboxName) -> Result<u32> {
-    let request = pb::StatusRequest { grant: grant.clone(), name: name.as_str().to_owned() };
+    let request = pb::StatusRequest { owner: 0, grant: grant.clone(), name: name.as_str().to_owned() };
     Ok(mailbox.status(request).await.map_err(Refusal::from)?.uid_next)
 }
 

@@ -7,6 +7,7 @@ use mail_rpc::pb::{self, condition::Is, text_match::Field};
 use mail_types::{FlagBits, ModSeq, Uid, UidSet};
 
 use crate::error::CmdError;
+use crate::others::object_number;
 use crate::state::Selected;
 use crate::view::{Message, View};
 
@@ -155,8 +156,8 @@ impl Compiled {
                 Node::ModSeq(*at_least)
             }
             K::SaveDateSupported => Node::Always(true),
-            K::EmailId(id) => Node::Message(id.strip_prefix('E').and_then(|id| id.parse().ok()).unwrap_or(0)),
-            K::ThreadId(id) => match id.strip_prefix('T').and_then(|id| id.parse().ok()) {
+            K::EmailId(id) => Node::Message(object_number(id, 'E', context.view.owner()).unwrap_or(0)),
+            K::ThreadId(id) => match object_number(id, 'T', context.view.owner()) {
                 Some(thread) => {
                     self.threads.push(thread);
                     Node::Thread(self.threads.len() - 1)

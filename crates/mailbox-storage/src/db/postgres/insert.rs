@@ -129,7 +129,7 @@ pub(super) async fn replace(
     Ok(Some(ReplaceOutcome { inserted, expunged_at }))
 }
 
-async fn insert(conn: &mut PgConnection, all: &[Arc<InsertItem>]) -> DbResult<Vec<Inserted>> {
+pub(super) async fn insert(conn: &mut PgConnection, all: &[Arc<InsertItem>]) -> DbResult<Vec<Inserted>> {
     let (mut items, mut messages, mut chunks) = (Items::default(), Messages::default(), Chunks::default());
     for item in all {
         items.account.push(item.account.as_i64());

@@ -5,6 +5,11 @@ mod index;
 mod insert;
 mod keys;
 mod read;
+mod rows;
+#[allow(clippy::duplicate_mod, reason = "written once, compiled for each database")]
+#[path = "../sharing/mod.rs"]
+mod sharing;
+mod sharing_dialect;
 mod tree;
 mod upkeep;
 mod url_key;
@@ -23,6 +28,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use super::*;
 use crate::StorageError;
+use crate::sharing::{ACL_ENTRIES_MAX, RightsSum, SHARED_ROWS_MAX};
+use rows::*;
+use sharing_dialect::*;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 /// How long a call waits for a connection before its caller is told to come back.
@@ -96,6 +104,19 @@ macro_rules! retry {
             attempt += 1;
         }
     }};
+}
+
+/// Commits what was done unless it failed.
+macro_rules! in_transaction {
+    ($pool:expr, |$tx:ident| $work:expr) => {
+        async {
+            let mut transaction = $pool.begin().await?;
+            let $tx = &mut *transaction;
+            let done = $work.await?;
+            transaction.commit().await?;
+            DbResult::Ok(done)
+        }
+    };
 }
 
 /// Differs from the others', so that the same two do not meet again.
@@ -329,6 +350,61 @@ impl Db for Postgres {
         retry!(index::change(&self.pool, &change))
     }
 
+    async fn shared_access(
+        &self,
+        owner: AccountId,
+        which: Which<'_>,
+        reader: AccountId,
+    ) -> DbResult<Option<(MailboxRow, Rights)>> {
+        sharing::access(&mut *self.pool.acquire().await?, owner, which, reader).await
+    }
+    async fn shared_sync(
+        &self,
+        owner: AccountId,
+        which: Which<'_>,
+        since: Option<Since>,
+        reader: Reader,
+    ) -> DbResult<Option<(SyncRows, Rights)>> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
+        sharing::sync(&mut tx, owner, which, since, reader).await
+    }
+    async fn shared_with(&self, reader: AccountId) -> DbResult<Vec<SharedRow>> {
+        sharing::shared_with(&mut *self.pool.acquire().await?, reader).await
+    }
+    async fn acl(&self, owner: AccountId, mailbox: MailboxId) -> DbResult<Vec<AclRow>> {
+        sharing::acl(&mut *self.pool.acquire().await?, owner, Some(mailbox)).await
+    }
+    async fn copy_rows(
+        &self,
+        owner: AccountId,
+        mailbox: MailboxId,
+        reader: Option<AccountId>,
+        uids: &UidSet,
+    ) -> DbResult<Vec<CopyRow>> {
+        sharing::rows(&mut *self.pool.acquire().await?, (owner, mailbox, reader), uids).await
+    }
+    async fn acl_change(&self, change: AclEdit, reader: Option<Reader>) -> DbResult<Option<()>> {
+        retry!(in_transaction!(self.pool, |tx| sharing::acl_change(tx, change.clone(), reader)))
+    }
+    async fn shared_store(
+        &self,
+        request: StoreFlags,
+        reader: Reader,
+        seen: Option<bool>,
+    ) -> DbResult<Option<SharedStored>> {
+        retry!(in_transaction!(self.pool, |tx| sharing::store(tx, request.clone(), reader, seen)))
+    }
+    async fn shared_expunge(&self, request: Expunge, reader: Reader) -> DbResult<Option<Written>> {
+        retry!(in_transaction!(self.pool, |tx| sharing::expunge(tx, request.clone(), reader)))
+    }
+    async fn shared_copy(&self, request: Copy, readers: (Reader, Reader)) -> DbResult<CopyOutcome> {
+        retry!(in_transaction!(self.pool, |tx| sharing::copy(tx, request.clone(), readers)))
+    }
+    async fn transfer(&self, request: Transfer) -> DbResult<Transferred> {
+        retry!(in_transaction!(self.pool, |tx| sharing::transfer(tx, request.clone())))
+    }
+
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {
         retry!(write::sweep_garbage(&self.pool, before, limit))
     }
@@ -369,77 +445,4 @@ impl Db for Postgres {
         }
         Ok(sqlx::query_as(query).bind(account).fetch_all(&mut *tx).await?)
     }
-}
-
-/// The columns of a mailbox, of the table or of a function's result that is called so.
-fn mailbox_columns(of: &str) -> String {
-    const NAMES: [&str; MAILBOX_COLUMNS_LEN] = [
-        "id",
-        "name",
-        "uidvalidity",
-        "uidnext",
-        "highest_modseq",
-        "tombstone_floor",
-        "special_use",
-        "subscribed",
-        "keywords",
-        "messages",
-        "unseen",
-        "deleted",
-        "bytes",
-        "recent",
-        "recent_from",
-    ];
-    NAMES.map(|name| format!("{of}.{name}")).join(", ")
-}
-/// How many they are.
-const MAILBOX_COLUMNS_LEN: usize = 15;
-
-/// The mailbox whose columns begin at `at`.
-fn mailbox_row(row: &PgRow, at: usize) -> DbResult<MailboxRow> {
-    Ok(MailboxRow {
-        id: MailboxId::try_from(row.try_get::<i64, _>(at)?).map_err(damaged)?,
-        name: row.try_get(at + 1)?,
-        uidvalidity: row.try_get(at + 2)?,
-        uidnext: row.try_get(at + 3)?,
-        highest_modseq: row.try_get(at + 4)?,
-        tombstone_floor: row.try_get(at + 5)?,
-        special_use: row.try_get(at + 6)?,
-        subscribed: row.try_get(at + 7)?,
-        keywords: row.try_get(at + 8)?,
-        messages: row.try_get(at + 9)?,
-        unseen: row.try_get(at + 10)?,
-        deleted: row.try_get(at + 11)?,
-        bytes: row.try_get(at + 12)?,
-        recent: row.try_get(at + 13)?,
-        recent_from: row.try_get(at + 14)?,
-    })
-}
-
-/// An array column; NULL, which aggregates of nothing are, is empty.
-fn array(row: &PgRow, at: usize) -> DbResult<Vec<i64>> {
-    Ok(row.try_get::<Option<Vec<i64>>, _>(at)?.unwrap_or_default())
-}
-
-/// Lower and upper ends for `unnest`.
-fn bounds(uids: &UidSet) -> (Vec<i64>, Vec<i64>) {
-    uids.ranges().iter().map(|(first, last)| (i64::from(*first), i64::from(*last))).unzip()
-}
-
-fn entry(uid: i64, flags: i64, modseq: i64, message: i64) -> DbResult<Entry> {
-    Ok(Entry {
-        uid: Uid::try_from(uid).map_err(damaged)?,
-        flags: FlagBits::from_bits(flags.unsigned_abs()),
-        modseq: ModSeq::try_from(modseq).map_err(damaged)?,
-        message: MessageId::try_from(message).map_err(damaged)?,
-    })
-}
-
-fn uid_set(uids: Vec<i64>) -> DbResult<UidSet> {
-    let mut ranges = Vec::with_capacity(uids.len());
-    for uid in uids {
-        let uid = u32::try_from(uid).map_err(damaged)?;
-        ranges.push((uid, uid));
-    }
-    Ok(UidSet::from_ranges(ranges))
 }

@@ -44,6 +44,8 @@ pub(super) async fn account_purge(pool: &PgPool, account: AccountId) -> DbResult
         "DELETE FROM vacated_name WHERE account_id = $1",
         "DELETE FROM annotation WHERE account_id = $1",
         "DELETE FROM url_key WHERE account_id = $1",
+        "DELETE FROM acl WHERE account_id = $1 OR grantee_id = $1",
+        "DELETE FROM reader_seen WHERE account_id = $1 OR reader_id = $1",
     ] {
         sqlx::query(statement).bind(account.as_i64()).execute(&mut *tx).await?;
     }
@@ -98,7 +100,10 @@ pub(super) async fn confirm(pool: &PgPool, keys: &[(AccountId, Vec<u8>)]) -> DbR
     Ok(())
 }
 
-pub(super) async fn store_flags(pool: &PgPool, request: &StoreFlags) -> DbResult<Option<FlagsStored>> {
+pub(super) async fn store_flags(
+    pool: impl sqlx::PgExecutor<'_>,
+    request: &StoreFlags,
+) -> DbResult<Option<FlagsStored>> {
     let sql = format!(
         "SELECT {}, before, uids, flags_now, message_ids, modified FROM mail_store_flags($1, $2, $3, $4, $5, $6, $7)",
         mailbox_columns("(box)")

@@ -5,6 +5,10 @@ mod index;
 mod insert;
 mod keys;
 mod read;
+#[allow(clippy::duplicate_mod, reason = "written once, compiled for each database")]
+#[path = "../sharing/mod.rs"]
+mod sharing;
+mod sharing_dialect;
 mod tree;
 mod upkeep;
 mod url_key;
@@ -27,6 +31,8 @@ use sqlx::{ConnectOptions, Row};
 
 use super::*;
 use crate::StorageError;
+use crate::sharing::{ACL_ENTRIES_MAX, RightsSum, SHARED_ROWS_MAX};
+use sharing_dialect::*;
 use writer::{Haste, Writer};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -289,6 +295,60 @@ impl Db for Sqlite {
     }
     async fn index_change(&self, change: IndexChange) -> DbResult<bool> {
         self.writer.run(Haste::Later, move |c| Box::pin(index::change(c, change))).await
+    }
+
+    async fn shared_access(
+        &self,
+        owner: AccountId,
+        which: Which<'_>,
+        reader: AccountId,
+    ) -> DbResult<Option<(MailboxRow, Rights)>> {
+        sharing::access(&mut *self.pool.acquire().await?, owner, which, reader).await
+    }
+    async fn shared_sync(
+        &self,
+        owner: AccountId,
+        which: Which<'_>,
+        since: Option<Since>,
+        reader: Reader,
+    ) -> DbResult<Option<(SyncRows, Rights)>> {
+        let mut tx = self.pool.begin().await?;
+        sharing::sync(&mut tx, owner, which, since, reader).await
+    }
+    async fn shared_with(&self, reader: AccountId) -> DbResult<Vec<SharedRow>> {
+        sharing::shared_with(&mut *self.pool.acquire().await?, reader).await
+    }
+    async fn acl(&self, owner: AccountId, mailbox: MailboxId) -> DbResult<Vec<AclRow>> {
+        sharing::acl(&mut *self.pool.acquire().await?, owner, Some(mailbox)).await
+    }
+    async fn copy_rows(
+        &self,
+        owner: AccountId,
+        mailbox: MailboxId,
+        reader: Option<AccountId>,
+        uids: &UidSet,
+    ) -> DbResult<Vec<CopyRow>> {
+        sharing::rows(&mut *self.pool.acquire().await?, (owner, mailbox, reader), uids).await
+    }
+    async fn acl_change(&self, change: AclEdit, reader: Option<Reader>) -> DbResult<Option<()>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(sharing::acl_change(c, change, reader))).await
+    }
+    async fn shared_store(
+        &self,
+        request: StoreFlags,
+        reader: Reader,
+        seen: Option<bool>,
+    ) -> DbResult<Option<SharedStored>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(sharing::store(c, request, reader, seen))).await
+    }
+    async fn shared_expunge(&self, request: Expunge, reader: Reader) -> DbResult<Option<Written>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(sharing::expunge(c, request, reader))).await
+    }
+    async fn shared_copy(&self, request: Copy, readers: (Reader, Reader)) -> DbResult<CopyOutcome> {
+        self.writer.run(Haste::Now, move |c| Box::pin(sharing::copy(c, request, readers))).await
+    }
+    async fn transfer(&self, request: Transfer) -> DbResult<Transferred> {
+        self.writer.run(Haste::Now, move |c| Box::pin(sharing::transfer(c, request))).await
     }
 
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {

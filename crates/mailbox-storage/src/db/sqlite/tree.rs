@@ -29,6 +29,7 @@ pub(super) async fn load(conn: &mut SqliteConnection, account: AccountId) -> DbR
         mailboxes: rows.iter().map(|row| mailbox_row(row, 0)).collect::<DbResult<_>>()?,
         ghosts,
         vacated: Default::default(),
+        acl: Vec::new(),
     }))
 }
 
@@ -44,6 +45,7 @@ pub(super) async fn change(
             .fetch_all(&mut *conn)
             .await?;
     tree.vacated = vacated.into_iter().collect();
+    tree.acl = sharing::acl(conn, account, None).await?;
     let changes = plan(&tree)?;
     for change in &changes {
         apply(conn, account, change).await?;
@@ -93,6 +95,7 @@ async fn apply(conn: &mut SqliteConnection, account: AccountId, change: &TreeCha
         TreeChange::Vacated { name, uidvalidity } => {
             sqlx::query(VACATE).bind(a).bind(name.as_str()).bind(uidvalidity).bind(VACATED_NAMES_KEPT)
         }
+        TreeChange::Inherit { from, to } => return sharing::inherit(conn, account, *from, *to).await,
         TreeChange::MoveAll { from, to } => return move_all(conn, account, *from, *to).await,
         TreeChange::Counters { next_mailbox_id, next_uidvalidity } => sqlx::query(
             "UPDATE account_store SET next_mailbox_id = $2, next_uidvalidity = $3 WHERE account_id = $1",
