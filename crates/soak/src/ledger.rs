@@ -244,8 +244,10 @@ impl Mailbox {
     /// Could a command that was sent have removed this message?
     pub fn may_be_gone(&self, uid: u32) -> bool {
         let Some(message) = self.messages.get(&uid) else { return true };
+        // An APPEND or COPY that is not answered yet may have brought it as \Deleted.
         message.removal_tried
             || message.gone_at.is_some()
+            || !message.origin && (self.expunging > 0 || self.expunged_at >= message.known_at)
             || message.deleted_at.is_some_and(|at| self.expunging > 0 || self.expunged_at >= at)
     }
 

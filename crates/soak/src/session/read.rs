@@ -168,11 +168,16 @@ impl Session {
             )?;
         }
         drop(ledger);
-        self.check_vanished(&outcome, before.validity, (vanished, since))
+        self.check_vanished(&outcome, &before, (vanished, since))
     }
 
     /// INV-32: all that are known to have gone after a mod-sequence, and none that is there.
-    fn check_vanished(&self, outcome: &Outcome, validity: u32, (asked_for, since): (bool, u64)) -> Checked {
+    fn check_vanished(
+        &self,
+        outcome: &Outcome,
+        before: &crate::view::View,
+        (asked_for, since): (bool, u64),
+    ) -> Checked {
         let mut told = BTreeSet::new();
         for reply in &outcome.untagged {
             match reply {
@@ -186,13 +191,15 @@ impl Session {
         }
         let mut ledger = self.site.shared.lock();
         ledger.count("INV-32", told.len());
-        let mailbox = ledger.mailbox(validity);
+        let mailbox = ledger.mailbox(before.validity);
+        // `*` is the last UID that this session has been told of.
+        let last = before.uids().last().copied().unwrap_or(0);
         let live = told.iter().find(|uid| !mailbox.may_be_gone(**uid));
         require(live.is_none(), "INV-32", || {
             format!("VANISHED (EARLIER) names UID {live:?}, which is there")
         })?;
         let view = self.view.as_ref();
-        let untold = mailbox.messages.iter().find(|(uid, message)| {
+        let untold = mailbox.messages.range(..=last).find(|(uid, message)| {
             // What this session still counts is told when its end is.
             let counted = view.is_some_and(|view| view.find(**uid).is_some());
             let gone = message.gone_at.is_some_and(|gone| gone < outcome.asked);

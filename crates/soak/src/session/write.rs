@@ -118,7 +118,7 @@ impl Session {
             // Flags of a message that came from outside are not known to the last one.
             message.origin = true;
             if !known_source {
-                message.added.extend(ALL_FLAGS.iter().map(|flag| (*flag).to_owned()));
+                message.adding(&ALL_FLAGS.iter().map(|flag| (*flag).to_owned()).collect(), outcome.asked);
             }
         }
         Ok(())
