@@ -11,6 +11,7 @@ mod fsck;
 mod index;
 mod keywords;
 mod prepare;
+mod raise;
 mod rebuild;
 mod room;
 mod service;
@@ -28,6 +29,7 @@ use mailbox_hints::Hints;
 
 pub use error::StorageError;
 pub use fsck::{Finding, Report};
+pub use raise::RaisedAccount;
 pub use sweep::{SweepPolicy, Swept};
 
 /// Where it is noted which migrations have run; auth's are noted in a table of their own.
@@ -124,7 +126,10 @@ impl Storage {
     /// # Errors
     /// [`StorageError::Failed`] when it does not.
     pub async fn ready(&self) -> Result<(), StorageError> {
-        Ok(self.0.db.ready().await?)
+        let begun = std::time::Instant::now();
+        let answer = self.0.db.ready().await;
+        service_runtime::metrics().database("storage", begun.elapsed());
+        Ok(answer?)
     }
 
     /// The gRPC service.

@@ -54,6 +54,14 @@ pub enum Command {
         /// The account; all of them if left out
         address: Option<String>,
     },
+    /// After the database was restored to an earlier moment: raise all numbers that mail programs may have been told since
+    ///
+    /// To be run while no other process uses the database, and before the first one does again.
+    Restored {
+        /// Go on after this account, the last one that an interrupted run has told of
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        after: u64,
+    },
     /// Ask the running process on this host whether it is ready; exit status 0 if so
     Health,
     /// Manage accounts, while the server runs or while it does not

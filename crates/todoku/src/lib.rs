@@ -12,6 +12,7 @@ mod fsck;
 mod health;
 mod import;
 mod local;
+mod restored;
 mod services;
 mod welcome;
 mod wiring;
@@ -98,6 +99,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         }
         Command::Certs { dir } => certs::run(&dir),
         Command::Fsck { address } => fsck::run(&config, address.as_deref()).await,
+        Command::Restored { after } => restored::run(&config, after).await,
         Command::Health => health::run(&config).await,
         Command::Account(command) => account::run(&config, command).await,
         Command::Import { address, format, path } => local::import(&config, &address, format, &path).await,

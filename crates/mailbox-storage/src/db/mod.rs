@@ -3,6 +3,7 @@
 mod annotation;
 mod index;
 pub(crate) mod postgres;
+mod raise;
 mod rebuild;
 pub(crate) mod sqlite;
 mod types;
@@ -19,9 +20,11 @@ use crate::tree::{Tree, TreeChange};
 pub(crate) use annotation::{Annotate, Annotated, AnnotationQuery, AnnotationRow};
 use index::{CROWDED, EPOCH, INSERT_SEGMENT, INSERT_TAIL, NEXT_EPOCH, NEXT_SEGMENT, SEGMENTS, TAIL};
 pub(crate) use index::{IndexChange, IndexRows, NewSegment, SegmentRow, TailRow};
+pub(crate) use raise::Raised;
+use raise::{ACCOUNTS, RAISE, RAISE_UIDNEXT, RENEW_UIDVALIDITY, UIDNEXT_RAISED_MAX, UIDS, raise_account};
 pub(crate) use rebuild::Rebuild;
 use rebuild::{
-    LEASE, OUTDATED, REBUILD_KEYS, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, accounts, rebuild_one,
+    LEASE, OUTDATED, REBUILD_KEYS, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, accounts_of, rebuild_one,
 };
 pub(crate) use types::*;
 
@@ -253,6 +256,10 @@ pub(crate) trait Db: Send + Sync + 'static {
 
     // ---- upkeep ----
 
+    /// At most `limit` accounts after this one, in order.
+    async fn accounts(&self, after: AccountId, limit: i64) -> DbResult<Vec<AccountId>>;
+    /// Raises all numbers of an account beyond anything announced.
+    async fn raise(&self, account: AccountId) -> DbResult<Raised>;
     /// Removes up to `limit` messages without references queued before `before`; how many queue entries it looked at.
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64>;
     /// Removes delivery keys made before `before`.

@@ -35,7 +35,7 @@ pub(super) const REBUILD_NOTHING: &str =
     "UPDATE message SET derived_version = $3 WHERE account_id = $1 AND id = $2 AND derived_version < $3";
 
 /// The accounts of a batch, each once: their texts change, which searches must know.
-pub(super) fn accounts(batch: &[Rebuild]) -> std::collections::BTreeSet<AccountId> {
+pub(super) fn accounts_of(batch: &[Rebuild]) -> std::collections::BTreeSet<AccountId> {
     batch.iter().map(|(account, _, _)| *account).collect()
 }
 

@@ -418,6 +418,12 @@ impl Db for Postgres {
     async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64> {
         write::sweep_tombstones(&self.pool, kept).await
     }
+    async fn accounts(&self, after: AccountId, limit: i64) -> DbResult<Vec<AccountId>> {
+        upkeep::accounts(&self.pool, after, limit).await
+    }
+    async fn raise(&self, account: AccountId) -> DbResult<Raised> {
+        retry!(upkeep::raise(&self.pool, account))
+    }
     async fn outdated(&self, version: i32, limit: i64) -> DbResult<Vec<(AccountId, MessageId)>> {
         upkeep::outdated(&self.pool, version, limit).await
     }

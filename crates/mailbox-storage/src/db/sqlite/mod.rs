@@ -360,6 +360,12 @@ impl Db for Sqlite {
     async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64> {
         self.writer.run(Haste::Later, move |c| Box::pin(upkeep::tombstones(c, kept))).await
     }
+    async fn accounts(&self, after: AccountId, limit: i64) -> DbResult<Vec<AccountId>> {
+        upkeep::accounts(&self.pool, after, limit).await
+    }
+    async fn raise(&self, account: AccountId) -> DbResult<Raised> {
+        self.writer.run(Haste::Later, move |c| Box::pin(upkeep::raise(c, account))).await
+    }
     async fn outdated(&self, version: i32, limit: i64) -> DbResult<Vec<(AccountId, MessageId)>> {
         upkeep::outdated(&self.pool, version, limit).await
     }

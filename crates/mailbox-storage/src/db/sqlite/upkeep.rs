@@ -94,7 +94,7 @@ pub(super) async fn lease(
 }
 
 pub(super) async fn rebuild(conn: &mut SqliteConnection, batch: Vec<Rebuild>, version: i32) -> DbResult<u64> {
-    for account in accounts(&batch) {
+    for account in accounts_of(&batch) {
         sqlx::query(NEXT_EPOCH).bind(account.as_i64()).execute(&mut *conn).await?;
     }
     let mut rebuilt = 0;
@@ -102,4 +102,14 @@ pub(super) async fn rebuild(conn: &mut SqliteConnection, batch: Vec<Rebuild>, ve
         rebuilt += u64::from(rebuild_one!(conn, one, version));
     }
     Ok(rebuilt)
+}
+
+pub(super) async fn accounts(pool: &SqlitePool, after: AccountId, limit: i64) -> DbResult<Vec<AccountId>> {
+    let rows: Vec<i64> =
+        sqlx::query_scalar(ACCOUNTS).bind(after.as_i64()).bind(limit).fetch_all(pool).await?;
+    rows.into_iter().map(|id| AccountId::try_from(id).map_err(damaged)).collect()
+}
+
+pub(super) async fn raise(conn: &mut SqliteConnection, account: AccountId) -> DbResult<Raised> {
+    Ok(raise_account!(conn, account.as_i64()))
 }
