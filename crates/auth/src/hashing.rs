@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -43,6 +44,7 @@ impl Hashing {
         &self,
         hash: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, TooMany> {
+        let begun = Instant::now();
         let permit = match self.threads.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
@@ -54,6 +56,7 @@ impl Hashing {
                 self.threads.clone().acquire_owned().await.expect("the semaphore is never closed")
             }
         };
+        service_runtime::metrics().password_waited(begun.elapsed());
         let hashed = spawn_blocking(move || {
             let _permit = permit;
             hash()

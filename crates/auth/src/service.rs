@@ -6,7 +6,7 @@ mod resolve;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mail_rpc::pb::auth_server::{Auth, AuthServer};
 use mail_rpc::{GrantKey, Refusal, pb};
@@ -158,13 +158,15 @@ impl Auth for AuthService {
     ) -> Result<Response<pb::Login>, Status> {
         let span = info_span!("authenticate");
         mail_rpc::adopt_trace_context(&span, request.metadata());
-        answer(self.0.authenticate(request.into_inner()).instrument(span).await)
+        let begun = Instant::now();
+        answer("Auth.Authenticate", begun, self.0.authenticate(request.into_inner()).instrument(span).await)
     }
 
     async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::Login>, Status> {
         let span = info_span!("renew");
         mail_rpc::adopt_trace_context(&span, request.metadata());
-        answer(self.0.renew(request.into_inner()).instrument(span).await)
+        let begun = Instant::now();
+        answer("Auth.Renew", begun, self.0.renew(request.into_inner()).instrument(span).await)
     }
 
     async fn resolve(
@@ -173,12 +175,15 @@ impl Auth for AuthService {
     ) -> Result<Response<pb::ResolveReply>, Status> {
         let span = info_span!("resolve");
         mail_rpc::adopt_trace_context(&span, request.metadata());
-        answer(self.0.resolve(request.into_inner()).instrument(span).await)
+        let begun = Instant::now();
+        answer("Auth.Resolve", begun, self.0.resolve(request.into_inner()).instrument(span).await)
     }
 }
 
-fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(Status::from)
+fn answer<T>(rpc: &'static str, begun: Instant, result: Result<T, Refusal>) -> Result<Response<T>, Status> {
+    let answer = result.map_err(Status::from);
+    metrics().served(rpc, mail_rpc::outcome(&answer), begun.elapsed());
+    answer.map(Response::new)
 }
 
 /// What the caller hears of a failing database; the log hears the rest.

@@ -20,6 +20,6 @@ mod transport;
 pub use clients::{AuthClient, DEADLINE, MESSAGE_BYTES_MAX, MailboxClient};
 pub use convert::{Entry, encode, entries_from_pb, entries_to_pb, set_from_pb, set_to_pb};
 pub use grant::{GRANT_LIFETIME, Grant, GrantError, GrantKey, Right};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, outcome};
 pub use trace_context::{adopt_trace_context, adopt_traceparent, current_traceparent};
 pub use transport::{MutualTls, Transport, TransportError};

@@ -59,6 +59,16 @@ impl From<Status> for Refusal {
     }
 }
 
+/// How a call ended, for metrics.
+pub fn outcome<T>(answer: &Result<T, Status>) -> &'static str {
+    match answer.as_ref().map_err(Status::code) {
+        Ok(_) => "ok",
+        Err(Code::Unavailable | Code::DeadlineExceeded | Code::Aborted | Code::Cancelled) => "unavailable",
+        Err(Code::Internal | Code::Unknown | Code::DataLoss) => "failed",
+        Err(_) => "refused",
+    }
+}
+
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         match refusal {

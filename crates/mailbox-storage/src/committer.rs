@@ -4,8 +4,10 @@
 //! locks within one process.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mail_types::AccountId;
+use service_runtime::metrics;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::db::{Db, InsertItem, Inserted};
@@ -71,7 +73,10 @@ fn weight((item, _): &Waiting) -> usize {
 }
 
 async fn commit(db: &Arc<dyn Db>, group: Vec<Waiting>) {
-    match db.insert(group.iter().map(|(item, _)| Arc::clone(item)).collect()).await {
+    let begun = Instant::now();
+    let outcomes = db.insert(group.iter().map(|(item, _)| Arc::clone(item)).collect()).await;
+    metrics().commit(group.len(), begun.elapsed());
+    match outcomes {
         Ok(outcomes) if outcomes.len() == group.len() => {
             for ((_, answer), outcome) in group.into_iter().zip(outcomes) {
                 let _ = answer.send(Ok(outcome));

@@ -36,6 +36,11 @@ pub struct Metrics {
     push_seconds: Histogram,
     errors: Counters<2>,
     rpc_seconds: Timings<1>,
+    served_seconds: Timings<2>,
+    commit_messages: Histogram,
+    commit_seconds: Histogram,
+    password_wait_seconds: Histogram,
+    database_seconds: Timings<1>,
     connections_refused: Counters<2>,
     bytes_received: Counters<1>,
     bytes_sent: Counters<1>,
@@ -100,6 +105,36 @@ impl Metrics {
                 &mut registry,
                 "rpc_seconds",
                 "Calls between services, at the caller",
+                Family::new_with_constructor(seconds),
+            ),
+            served_seconds: add(
+                &mut registry,
+                "served_seconds",
+                "Calls between services, at who answers them",
+                Family::new_with_constructor(seconds),
+            ),
+            commit_messages: add(
+                &mut registry,
+                "commit_messages",
+                "Deliveries and appends that shared a commit",
+                Histogram::new(exponential_buckets(1.0, 2.0, 8)),
+            ),
+            commit_seconds: add(
+                &mut registry,
+                "commit_seconds",
+                "Such a commit, the wait for a database connection included",
+                timing(),
+            ),
+            password_wait_seconds: add(
+                &mut registry,
+                "password_wait_seconds",
+                "Wait of a password for its turn to be checked",
+                timing(),
+            ),
+            database_seconds: add(
+                &mut registry,
+                "database_seconds",
+                "Wait for a database connection and one round trip, at every look whether the service is ready",
                 Family::new_with_constructor(seconds),
             ),
             connections_refused: add(
@@ -192,6 +227,27 @@ impl Metrics {
         self.rpc_seconds.get_or_create(&[("rpc", rpc)]).observe(took.as_secs_f64());
     }
 
+    /// A call of another service that was answered; `outcome` is `ok`, `refused`, `unavailable` or `failed`.
+    pub fn served(&self, rpc: &'static str, outcome: &'static str, took: Duration) {
+        self.served_seconds.get_or_create(&[("rpc", rpc), ("outcome", outcome)]).observe(took.as_secs_f64());
+    }
+
+    /// Deliveries and appends that were committed together.
+    pub fn commit(&self, messages: usize, took: Duration) {
+        self.commit_messages.observe(messages as f64);
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A password that waited so long for its check to begin.
+    pub fn password_waited(&self, took: Duration) {
+        self.password_wait_seconds.observe(took.as_secs_f64());
+    }
+
+    /// How long the service's database took to say that it is there.
+    pub fn database(&self, service: &'static str, took: Duration) {
+        self.database_seconds.get_or_create(&[("service", service)]).observe(took.as_secs_f64());
+    }
+
     /// A connection refused: `reason` is such as `connections`, `per_ip`, `proxy_header`, `tls`.
     pub fn connection_refused(&self, protocol: &'static str, reason: &'static str) {
         self.connections_refused.get_or_create(&[("protocol", protocol), ("reason", reason)]).inc();
@@ -242,6 +298,10 @@ mod tests {
         metrics.push(Duration::from_millis(5));
         metrics.error("imap", "panic");
         metrics.rpc("Mailbox.Open", Duration::from_millis(1));
+        metrics.served("Mailbox.Open", "ok", Duration::from_millis(1));
+        metrics.commit(3, Duration::from_millis(2));
+        metrics.password_waited(Duration::from_millis(2));
+        metrics.database("storage", Duration::from_millis(1));
         metrics.connection_refused("pop3", "per_ip");
         let text = metrics.encode();
         for line in [
@@ -253,6 +313,11 @@ mod tests {
             "todoku_push_seconds_count 1",
             "todoku_errors_total{service=\"imap\",kind=\"panic\"} 1",
             "todoku_rpc_seconds_count{rpc=\"Mailbox.Open\"} 1",
+            "todoku_served_seconds_count{rpc=\"Mailbox.Open\",outcome=\"ok\"} 1",
+            "todoku_commit_messages_sum 3.0",
+            "todoku_commit_seconds_count 1",
+            "todoku_password_wait_seconds_count 1",
+            "todoku_database_seconds_count{service=\"storage\"} 1",
             "todoku_connections_refused_total{protocol=\"pop3\",reason=\"per_ip\"} 1",
             "todoku_bytes_received_total{protocol=\"imap\"} 0",
         ] {

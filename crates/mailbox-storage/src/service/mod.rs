@@ -19,10 +19,13 @@ mod sort_keys;
 mod sync;
 mod url;
 
+use std::time::Instant;
+
 use mail_rpc::pb::{self, mailbox_server::Mailbox};
-use mail_rpc::{GrantError, Refusal, Right, adopt_trace_context, current_traceparent};
+use mail_rpc::{GrantError, Refusal, Right, adopt_trace_context, current_traceparent, outcome};
 use mail_types::{AccountId, MailboxId, ModSeq};
 use mailbox_hints::Hint;
+use service_runtime::metrics;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, debug_span};
@@ -34,7 +37,10 @@ macro_rules! call {
     ($self:ident, $request:ident, $name:literal, $function:path) => {{
         let span = debug_span!($name);
         adopt_trace_context(&span, $request.metadata());
-        $function(&$self.0, $request.into_inner()).instrument(span).await.map(Response::new)
+        let begun = Instant::now();
+        let answer = $function(&$self.0, $request.into_inner()).instrument(span).await;
+        metrics().served($name, outcome(&answer), begun.elapsed());
+        answer.map(Response::new)
     }};
 }
 
