@@ -197,10 +197,9 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "random: what it finds is news, not the fault of the change at hand; cargo xtask fuzz does the same for longer"]
     fn a_second_of_each() {
-        let seed = fastrand::u64(..);
-        println!("seed {seed}");
+        // Always the same inputs: what random ones find is no fault of the change at hand, so `cargo xtask fuzz` looks for them.
+        let seed = 1;
         for target in TARGETS {
             let outcome = fuzz(target, &[], Duration::from_secs(1), seed);
             assert!(outcome.failure.is_none(), "{} with seed {seed}: {:?}", target.name, outcome.failure);

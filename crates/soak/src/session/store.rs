@@ -170,7 +170,8 @@ impl Session {
                 format!("UID {uid} was stored to since {since}, it was at {known} before")
             })?;
             let toggles = message.owned.get(&self.keyword).map(|owned| owned.set) == Some(!plan.add);
-            if toggles && plan.flags.len() == 1 && known == since {
+            let is_own = plan.flags.len() == 1 && plan.flags.contains(&self.keyword);
+            if toggles && is_own && known == since {
                 require(!message.won.contains(&since), "INV-34", || {
                     format!("two conditional stores to UID {uid} at {since} won")
                 })?;
