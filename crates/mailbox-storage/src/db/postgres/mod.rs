@@ -1,6 +1,7 @@
 //! PostgreSQL: a read is one statement, a write one function call, both one round trip.
 
 mod annotation;
+mod connect;
 mod index;
 mod insert;
 mod keys;
@@ -29,6 +30,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use super::*;
 use crate::StorageError;
 use crate::sharing::{ACL_ENTRIES_MAX, RightsSum, SHARED_ROWS_MAX};
+use connect::{SETTINGS, check};
 use rows::*;
 use sharing_dialect::*;
 
@@ -37,17 +39,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is given back to the server after this.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
-/// What every connection runs with. A commit that was acknowledged is on disk (and on the synchronous standby); a statement
-/// or a wait for a lock ends before the caller's deadline; nobody holds a row lock while away; plans as short as these gain
-/// nothing from being compiled; and every query has its index, which a plan made while the tables were small must use too.
-const SETTINGS: [(&str, &str); 6] = [
-    ("synchronous_commit", "on"),
-    ("statement_timeout", "15s"),
-    ("lock_timeout", "5s"),
-    ("idle_in_transaction_session_timeout", "10s"),
-    ("jit", "off"),
-    ("enable_seqscan", "off"),
-];
 /// Tries of a write that lost a race (deadlock, serialisation, lock timeout).
 const ATTEMPTS: u64 = 4;
 /// Groups of insertions that run at once.
@@ -76,18 +67,6 @@ impl Postgres {
             .await?;
         Ok(Self { pool, migrating })
     }
-}
-
-/// A standby, or a server that acknowledges before it has written, would break promises made to clients.
-async fn check(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let (durable, standby): (String, bool) =
-        sqlx::query_as("SELECT current_setting('synchronous_commit'), pg_is_in_recovery()")
-            .fetch_one(conn)
-            .await?;
-    if standby || !matches!(&*durable, "on" | "remote_apply") {
-        return Err(sqlx::Error::Protocol("the database is a standby or does not commit durably".into()));
-    }
-    Ok(())
 }
 
 /// Runs a write until it does not lose a race, a bounded number of times.
