@@ -189,4 +189,28 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("over quota", "容量の上限を超えています"),
     ("No such quota root", "そのクォータルートはありません"),
     ("Quotas are set by the operator", "クォータは管理者が設定します"),
+    // ---- shared mailboxes
+    ("you lack the right to do this", "この操作をする権限がありません"),
+    ("You lack the right to add messages", "メッセージを追加する権限がありません"),
+    ("There is no such user", "そのユーザーはいません"),
+    ("An identifier cannot be empty", "識別子を空にすることはできません"),
+    ("there is no right {}", "{} という権限はありません"),
+    ("an entry that cannot be kept", "この項目は保存できません"),
+    ("at most {} entries in one list", "一つの一覧には {} 項目までです"),
+    ("the owner of a mailbox has all rights, always", "メールボックスの所有者は常にすべての権限を持ちます"),
+    ("how to change rights is not said", "権限をどう変更するかが指定されていません"),
+    ("what a mailbox is for is said by its owner", "メールボックスの用途は所有者が決めます"),
+    ("only its owner can rename an INBOX", "INBOX の名前を変更できるのは所有者だけです"),
+    (
+        "A mailbox cannot be renamed from one account to another",
+        "メールボックスの名前をほかのアカウントの名前に変更することはできません",
+    ),
+    (
+        "Messages of others cannot be replaced, only copied and expunged",
+        "ほかのユーザーのメッセージは置き換えられません。コピーと消去だけができます",
+    ),
+    (
+        "A message of yours cannot be replaced by one of another's",
+        "ほかのユーザーのメールボックスのメッセージで置き換えることはできません",
+    ),
 ];

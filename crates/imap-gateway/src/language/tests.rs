@@ -24,6 +24,8 @@ enum Makes {
 
 /// Begins like a sentence and is none, or is never shown to a client of IMAP.
 const NO_TEXTS: &[&str] = &[
+    // The beginning of names.
+    "Other users/",
     "Todoku",
     "To",
     "Subject",
