@@ -247,7 +247,7 @@ impl Mailbox {
         // An APPEND or COPY that is not answered yet may have brought it as \Deleted.
         message.removal_tried
             || message.gone_at.is_some()
-            || !message.origin && (self.expunging > 0 || self.expunged_at >= message.known_at)
+            || !message.origin && !message.seen_plain && (self.expunging > 0 || self.expunged_at > 0)
             || message.deleted_at.is_some_and(|at| self.expunging > 0 || self.expunged_at >= at)
     }
 

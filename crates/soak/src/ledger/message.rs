@@ -24,6 +24,8 @@ pub struct Message {
     pub known_at: Moment,
     /// It was appended, copied or delivered by somebody of ours.
     pub origin: bool,
+    /// It is a copy of one whose own origin was not known yet: any flag may have come with it.
+    pub foreign: bool,
     /// Which message it is.
     pub id: Option<Id>,
     /// RFC822.SIZE
@@ -40,6 +42,8 @@ pub struct Message {
     pub deleted_at: Option<Moment>,
     /// What the flags are at a mod-sequence, and since when that is known.
     pub states: BTreeMap<u64, (Flags, Moment)>,
+    /// It was once seen without \Deleted.
+    pub seen_plain: bool,
     /// Flags that somebody tried to set.
     pub added: Flags,
     /// Flags that somebody tried to remove.
@@ -91,7 +95,9 @@ impl Message {
         modseq: Option<u64>,
         (asked, own, now): (Moment, &str, Moment),
     ) -> Checked {
-        if let Some(strange) = flags.iter().find(|flag| !self.added.contains(*flag)).filter(|_| self.origin) {
+        if let Some(strange) =
+            flags.iter().find(|flag| !self.added.contains(*flag)).filter(|_| self.origin && !self.foreign)
+        {
             return require(false, "INV-23", || format!("{strange} is set, and nobody set it"));
         }
         for (flag, since) in &self.held {

@@ -112,13 +112,14 @@ impl Session {
                 Some(message) => (message.id, message.added.clone()),
                 None => (None, Flags::new()),
             };
-            let known_source = ledger.message(source, *from).is_some_and(|message| message.origin);
+            let foreign =
+                ledger.message(source, *from).is_none_or(|message| !message.origin || message.foreign);
             let message = ledger.born(validity, *to, id)?;
             message.adding(&added, outcome.asked);
-            // Flags of a message that came from outside are not known to the last one.
             message.origin = true;
-            if !known_source {
-                message.adding(&ALL_FLAGS.iter().map(|flag| (*flag).to_owned()).collect(), outcome.asked);
+            message.foreign = foreign;
+            if foreign {
+                message.deleted_at.get_or_insert(outcome.asked);
             }
         }
         Ok(())
@@ -244,9 +245,6 @@ impl Session {
         (self.rng.choice(crate::run::STABLE).unwrap_or("INBOX").to_owned(), false)
     }
 }
-
-/// Any flag that a message may have got from its original.
-const ALL_FLAGS: [&str; 7] = ["\\seen", "\\answered", "\\flagged", "\\draft", "\\deleted", "$soak", "$junk"];
 
 fn two_words(text: &str) -> Option<(u32, &str)> {
     let (validity, uids) = text.split_once(' ')?;
