@@ -57,9 +57,7 @@ impl Contexts {
 
     /// Messages came or changed.
     pub(crate) fn touch(&mut self, uids: UidSet) {
-        if !self.live.is_empty() {
-            self.touched = self.touched.union(&uids);
-        }
+        self.touched = self.touched.union(&uids);
     }
 
     /// What has been touched since this was asked last.

@@ -161,8 +161,10 @@ fn announce(
     let newer = if newer.meta().modseq < held.meta().modseq { Arc::clone(held) } else { newer };
     let advance = selected.view.advance(newer)?;
     // 0. Results of searches, while the numbers of what is gone still hold.
-    selected.contexts.forget(&selected.view, out);
-    selected.contexts.touch(touched(&selected.view, &advance));
+    if !selected.contexts.is_empty() {
+        selected.contexts.forget(&selected.view, out);
+        selected.contexts.touch(touched(&selected.view, &advance));
+    }
     // 1. What is gone, before any number is used that depends on it.
     if expunges == Expunges::Announce {
         write_expunges(&mut selected.view, &mut selected.saved, enabled, out);
