@@ -21,9 +21,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A dead peer is noticed after this and the next, so that calls go elsewhere (HTTP/2 PING).
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// HTTP/2 windows: a page of content must not wait for a round trip in the middle.
-const STREAM_WINDOW_BYTES: u32 = 2 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+/// Octets of one call that the other side sends ahead (HTTP/2 window): a page of content. What a slow client's call holds here.
+pub const STREAM_WINDOW_BYTES: u32 = 512 << 10;
+/// No limit for all calls together (the largest window that RFC 9113 §6.9.1 knows): calls whose clients read nothing fill their
+/// own windows, and would otherwise use up the shared one, so that no other session of the gateway got an answer.
+pub const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 
 /// Both sides prove themselves. PEM texts.
 #[derive(Clone)]

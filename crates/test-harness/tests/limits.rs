@@ -128,6 +128,9 @@ async fn literals_that_stop_half_way_stay_within_the_budget() {
     system.stop().await.unwrap();
 }
 
+/// Clients that read nothing: more than fit into what one HTTP/2 connection between two services could hold for all of them.
+const SLOW_READERS: usize = 24;
+
 /// Twelve large messages, and clients that ask for all of them and read nothing.
 async fn slow_readers(system: &System) {
     let accounts = system.accounts(1).await.unwrap().remove(0);
@@ -142,7 +145,7 @@ async fn slow_readers(system: &System) {
         client.expect("a OK").await;
     }
     let mut slow = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..SLOW_READERS {
         let mut client = Lines::imap(imap, alice).await;
         client.send(b"b SELECT INBOX\r\n").await;
         client.expect("b OK").await;

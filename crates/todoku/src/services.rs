@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use auth::AuthService;
 use line_server::{Budget, ConnectionLimits, TlsConfig};
-use mail_rpc::{AuthClient, MailboxClient, MutualTls};
+use mail_rpc::{AuthClient, CONNECTION_WINDOW_BYTES, MailboxClient, MutualTls, STREAM_WINDOW_BYTES};
 use mailbox_hints::Hints;
 use mailbox_storage::{Storage, SweepPolicy};
 use service_runtime::{Config, Readiness, Shutdown, http, telemetry};
@@ -288,8 +288,8 @@ async fn serve_grpc(
         .with_context(|| format!("{key} is empty: there is nothing to serve"))?;
     let address = listener.local_addr()?;
     let mut server = Server::builder()
-        .initial_stream_window_size(2 << 20)
-        .initial_connection_window_size(8 << 20)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)));
     if let Some(MutualTls { ca, certificate, key }) = wiring::mutual_tls(config)? {
         let tls = ServerTlsConfig::new()
