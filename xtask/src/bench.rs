@@ -217,13 +217,14 @@ async fn measure_all(
 async fn one_turn(row: &Row, server: &mut Server, sizes: &Sizes, cell: &mut Cell) {
     let turn = async {
         rows::prepare(row, server).await?;
-        let processes = server.processor_of.clone();
-        let before = system::processor_time(&system::process_tree(&processes));
+        let time_of = |root: u32| system::processor_time(&system::process_tree(&[root]));
+        let before: Vec<_> = server.processor_of.iter().map(|&root| (root, time_of(root))).collect();
         let begun = Instant::now();
         let measured = rows::measure(row, server, sizes).await?;
-        let after = system::processor_time(&system::process_tree(&server.processor_of));
-        // A row that starts the server again finds new processes, which have used nothing before.
-        let before = if processes == server.processor_of { before } else { Duration::ZERO };
+        let after: Duration = server.processor_of.iter().map(|&root| time_of(root)).sum();
+        // A row that starts the server again finds new processes, which have used nothing before; the database's stay.
+        let stayed = before.iter().filter(|(root, _)| server.processor_of.contains(root));
+        let before: Duration = stayed.map(|(_, time)| *time).sum();
         Ok::<_, anyhow::Error>((measured, after.saturating_sub(before), begun.elapsed()))
     };
     match tokio::time::timeout(TURN_LIMIT, Box::pin(turn)).await {

@@ -42,4 +42,5 @@ mod sharing;
 mod sharing_caller;
 mod sharing_rpcs;
 mod sort_keys;
+mod statistics;
 mod sync;

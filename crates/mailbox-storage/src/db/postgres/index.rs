@@ -23,7 +23,8 @@ pub(super) async fn ids(
     segments: &[i64],
 ) -> DbResult<Vec<(i64, Vec<u8>)>> {
     Ok(sqlx::query_as(
-        "SELECT s.id, s.ids FROM unnest($2::bigint[]) w JOIN search_segment s ON s.account_id = $1 AND s.id = w",
+        "SELECT s.id, s.ids FROM unnest($2::bigint[]) w CROSS JOIN LATERAL (
+           SELECT * FROM search_segment x WHERE x.account_id = $1 AND x.id = w OFFSET 0) s",
     )
     .bind(account.as_i64())
     .bind(segments)
@@ -113,7 +114,9 @@ pub(super) async fn change(pool: &PgPool, change: &IndexChange) -> DbResult<bool
     let (messages, versions): (Vec<i64>, Vec<i32>) = change.tail.iter().copied().unzip();
     let tail = sqlx::query(
         "DELETE FROM search_tail t USING unnest($2::bigint[], $3::integer[]) w (message, version)
-          WHERE t.account_id = $1 AND t.message_id = w.message AND t.derived_version = w.version",
+          CROSS JOIN LATERAL (SELECT x.ctid AS place FROM search_tail x WHERE x.account_id = $1
+            AND x.message_id = w.message AND x.derived_version = w.version OFFSET 0) old
+          WHERE t.account_id = $1 AND t.ctid = old.place",
     )
     .bind(account)
     .bind(messages)

@@ -10,7 +10,11 @@ pub(super) async fn read(
     limit: i64,
 ) -> DbResult<Vec<KeyRow>> {
     let (keys, join) = match with_keys {
-        true => ("k.keys", "LEFT JOIN message_keys k ON k.account_id = $1 AND k.message_id = mm.message_id"),
+        true => (
+            "k.keys",
+            "LEFT JOIN LATERAL (SELECT x.keys FROM message_keys x
+               WHERE x.account_id = $1 AND x.message_id = mm.message_id OFFSET 0) k ON true",
+        ),
         false => ("NULL::bytea", ""),
     };
     let sql = format!(

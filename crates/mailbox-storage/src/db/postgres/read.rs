@@ -155,6 +155,7 @@ pub(super) async fn maildrop(
 
 /// The messages of a mailbox that are in the ranges `$3` to `$4`, as the FROM clause of a query. The planner takes account and
 /// mailbox for independent and so thinks every mailbox is tiny; OFFSET 0 makes it walk the ranges by the primary key all the same.
+/// It does so wherever rows are looked up by key here: a plain join may read all of an account's rows to find a few.
 const NAMED: &str = "unnest($3::bigint[], $4::bigint[]) r (first, last) CROSS JOIN LATERAL (
       SELECT * FROM mailbox_message x WHERE x.account_id = $1 AND x.mailbox_id = $2
          AND x.uid BETWEEN r.first AND r.last OFFSET 0) mm";
@@ -177,7 +178,8 @@ pub(super) async fn fetch(
            CASE WHEN $6 THEN m.envelope ELSE '' END, CASE WHEN $7 THEN m.body ELSE '' END,
            CASE WHEN $8 THEN m.bodystructure ELSE '' END, CASE WHEN $9 THEN m.parts ELSE '' END,
            CASE WHEN $10 THEN m.preview ELSE '' END
-         FROM {FIRST_NAMED} JOIN message m ON m.account_id = $1 AND m.id = mm.message_id ORDER BY mm.uid"
+         FROM {FIRST_NAMED} CROSS JOIN LATERAL (
+           SELECT * FROM message x WHERE x.account_id = $1 AND x.id = mm.message_id OFFSET 0) m ORDER BY mm.uid"
     );
     let (first, last) = bounds(uids);
     let rows = sqlx::query(AssertSqlSafe(sql))
@@ -250,7 +252,8 @@ pub(super) async fn content_read(
     let rows: Vec<(i64, i32, i32, Vec<u8>)> = sqlx::query_as(
         "SELECT c.message_id, c.chunk_no, c.raw_len, c.data
            FROM unnest($2::bigint[], $3::integer[], $4::integer[]) WITH ORDINALITY w (message, first, last, place)
-           JOIN content c ON c.account_id = $1 AND c.message_id = w.message AND c.chunk_no BETWEEN w.first AND w.last
+          CROSS JOIN LATERAL (SELECT * FROM content x WHERE x.account_id = $1 AND x.message_id = w.message
+            AND x.chunk_no BETWEEN w.first AND w.last OFFSET 0) c
           ORDER BY w.place, c.chunk_no",
     )
     .bind(account.as_i64())
@@ -278,7 +281,11 @@ pub(super) async fn search_column(
         TestColumn::ReceivedAt => ("", "mm.received_at"),
         TestColumn::SavedAt => ("", "mm.saved_at"),
         TestColumn::Size => ("", "mm.size"),
-        TestColumn::SentDay => ("JOIN message m ON m.account_id = $1 AND m.id = mm.message_id", "m.sent_day"),
+        TestColumn::SentDay => (
+            "CROSS JOIN LATERAL (SELECT x.sent_day FROM message x
+               WHERE x.account_id = $1 AND x.id = mm.message_id OFFSET 0) m",
+            "m.sent_day",
+        ),
     };
     let sql = format!("SELECT array_agg(mm.uid) FROM {NAMED} {join} WHERE {column} >= $5 AND {column} < $6");
     let (first, last) = bounds(uids);
@@ -321,7 +328,9 @@ pub(super) async fn search_texts(
 ) -> DbResult<Vec<(Uid, Vec<u8>)>> {
     let sql = format!(
         "SELECT mm.uid, t.text FROM {FIRST_NAMED}
-           JOIN message_text t ON t.account_id = $1 AND t.message_id = mm.message_id ORDER BY mm.uid"
+          CROSS JOIN LATERAL (
+            SELECT x.text FROM message_text x WHERE x.account_id = $1 AND x.message_id = mm.message_id OFFSET 0) t
+          ORDER BY mm.uid"
     );
     let (first, last) = bounds(uids);
     let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(sql))
