@@ -48,6 +48,8 @@ const AUTHENTICATED: &[&str] = &[
     "THREAD=ORDEREDSUBJECT",
     "THREAD=REFERENCES",
     "THREAD=REFS",
+    // RFC 5255 §4.3: SEARCH, SORT and THREAD compare by i;unicode-casemap. COMPARATOR is for servers with a choice.
+    "I18NLEVEL=1",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

@@ -1,6 +1,13 @@
-//! RFC 5051: `i;unicode-casemap`, the collation of SORT and THREAD (RFC 5255 §4.2).
+//! RFC 5051: `i;unicode-casemap`, the collation of SEARCH, SORT and THREAD (RFC 5255 §4.2).
+//!
+//! SORT and THREAD compare [`casemap`], the form that RFC 5051 describes. SEARCH looks into text that is folded already
+//! ([`crate::search::fold`]), so it compares [`collated`], the same form in lower case, but for one thing: RFC 5051 maps the case
+//! of a character before it decomposes it and not again after, so that `㎏` would be found by neither `kg` nor `KG`, nor would `ﬁ`.
+//! Here the parts are mapped too. All that the collation finds is found.
 
-use unicode_normalization::char::decompose_compatible;
+use std::borrow::Cow;
+
+use unicode_normalization::char::{canonical_combining_class, decompose_compatible};
 
 /// The form of a text whose octets compare as the collation compares texts: every character in title case, then
 /// decomposed. Cut after at most `room` octets, where a character ends.
@@ -20,11 +27,72 @@ pub(crate) fn casemap(text: &str, room: usize) -> String {
     out
 }
 
-/// RFC 5051 §2 (2)(b): all decompositions that UnicodeData.txt names, which are none for Hangul.
+/// RFC 5051 §2 (2)(b): "effectively Normalization Form KD", so that Hangul is equal however it was typed.
 fn put(character: char, out: &mut String) {
     match character {
-        '\0'..='\x7f' | '\u{ac00}'..='\u{d7a3}' => out.push(character),
+        '\0'..='\x7f' => out.push(character),
         _ => decompose_compatible(character, |part| out.push(part)),
+    }
+}
+
+/// The form of a folded text in which SEARCH looks for that of the needle.
+///
+/// A needle that ends with a bare letter is found where a mark follows: `cafe` in `café`, か in が (か and U+3099), 가 in 각.
+pub(crate) fn collated(folded: &str) -> Cow<'_, str> {
+    if folded.is_ascii() {
+        return Cow::Borrowed(folded);
+    }
+    let mut out = String::with_capacity(folded.len() + folded.len() / 4);
+    for character in folded.chars() {
+        collate(character, &mut |part| out.push(part));
+    }
+    Cow::Owned(out)
+}
+
+fn collate(character: char, out: &mut dyn FnMut(char)) {
+    match character {
+        '\0'..='\x7f' => out(character.to_ascii_lowercase()),
+        '\u{4e00}'..='\u{9fff}' => out(character),
+        _ => {
+            let lower = lower_case(title_case(character));
+            decompose_compatible(lower, |part| if part == lower { out(part) } else { collate(part, out) });
+        }
+    }
+}
+
+/// The letters of a folded character, for an index of needles: without marks, and of a Hangul syllable what it begins with. A text
+/// that contains a needle contains the needle's letters, in a row.
+pub(crate) fn letters(folded: char, out: &mut dyn FnMut(char)) {
+    const FINALS: u32 = 28;
+    match folded {
+        '\0'..='\x7f' | '\u{4e00}'..='\u{9fff}' => out(folded),
+        '\u{ac00}'..='\u{d7a3}' => {
+            let first = u32::from(folded) - 0xac00;
+            out(char::from_u32(0xac00 + first / FINALS * FINALS).unwrap_or(folded));
+        }
+        _ => collate(folded, &mut |part| match part {
+            // As FUZZY (RFC 6203) has them.
+            'ß' => ['s', 's'].into_iter().for_each(&mut *out),
+            'æ' => ['a', 'e'].into_iter().for_each(&mut *out),
+            'œ' => ['o', 'e'].into_iter().for_each(&mut *out),
+            'ø' => out('o'),
+            'ł' => out('l'),
+            'đ' => out('d'),
+            // What may be the rest of a syllable.
+            '\u{1161}'..='\u{1175}' | '\u{11a8}'..='\u{11c2}' => {}
+            _ if canonical_combining_class(part) == 0 => out(part),
+            _ => {}
+        }),
+    }
+}
+
+fn lower_case(character: char) -> char {
+    let mut lower = character.to_lowercase();
+    match (lower.next(), lower.next()) {
+        // The two small sigmas are one letter.
+        (Some('ς'), None) => 'σ',
+        (Some(one), None) => one,
+        _ => character,
     }
 }
 
@@ -74,7 +142,7 @@ mod tests {
             ("ﬁ", "fi"),
             ("ᾳ", "ᾼ"),
             ("ǆ", "Ǆ"),
-            ("한글", "한글"),
+            ("한글", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"),
         ] {
             assert!(same(&a.to_uppercase(), &b.to_uppercase()) || same(a, b), "{a} {b}");
         }
@@ -96,5 +164,22 @@ mod tests {
         assert_eq!(casemap("aé", 3), "A");
         assert_eq!(casemap("aé", 4), "AE\u{301}");
         assert_eq!(casemap("山田", 5), "山");
+    }
+
+    /// SEARCH finds whatever RFC 5051 says is a substring: characters that it holds equal have one form.
+    #[test]
+    fn folded_text_keeps_what_the_collation_compares() {
+        let shown = |c: &char| !c.is_whitespace() && !c.is_control() && !crate::search::is_invisible(*c);
+        for character in (char::MIN..=char::MAX).filter(shown) {
+            let text = character.to_string();
+            let form = collated(&crate::search::fold(&text)).into_owned();
+            let strict = casemap(&text, usize::MAX);
+            let mut again = String::new();
+            strict.chars().for_each(|part| collate(part, &mut |part| again.push(part)));
+            // The one capital that RFC 5051 tells from its small letter in lower case (UnicodeData.txt has no capital for that).
+            let known = matches!(character, 'ẞ' | '\u{1c90}'..='\u{1cbf}');
+            assert!(form == again || known, "{character:?} {form:?} {again:?}");
+            assert_eq!(collated(&form), form, "{character:?}");
+        }
     }
 }

@@ -141,7 +141,7 @@ fn loosen(folded: &str) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "subject: caffè ラーメン imap is broken\nfrom: jörg <joe@example.org>\n\u{1c}\
+    const TEXT: &str = "subject: caffèlatte ラーメン imap is broken\nfrom: jörg <joe@example.org>\n\u{1c}\
                         content-type: text/plain\n\u{1c}the sound of müsic, the sound, kyoto きょうと\n\u{1c}";
 
     fn score(field: Field<'_>, needle: &str) -> u8 {
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn accents_kana_and_the_order_of_words_make_no_difference() {
         for (field, needle) in [
-            (Field::Header("Subject"), "CAFFE"),
+            (Field::Header("Subject"), "CAFFELATTE"),
             (Field::Header("subject"), "らーめん"),
             (Field::Header("Subject"), "broken IMAP"),
             (Field::Header("From"), "jorg"),
@@ -177,7 +177,7 @@ mod tests {
     fn the_better_fit_has_the_higher_score() {
         let descending = [
             score(Field::Text, "imap is broken"),
-            score(Field::Text, "caffe"),
+            score(Field::Text, "caffelatte"),
             score(Field::Text, "the sound"),
             score(Field::Text, "kyoto"),
             score(Field::Text, "music"),

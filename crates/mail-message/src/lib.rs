@@ -34,7 +34,7 @@ use structure::Form;
 pub use transfer::{Encoding, TransferError, decode_transfer};
 
 /// Version of the derived data. It is stored beside it, so that data of another version can be rebuilt.
-pub const DERIVED_VERSION: u32 = 5;
+pub const DERIVED_VERSION: u32 = 6;
 
 /// What storage keeps of a message beside its octets.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,13 +2,14 @@
 //!
 //! Three letters or digits in a row are a gram; of characters that words are written with without blanks (ideographs, kana,
 //! Hangul) each one is, and each two in a row, because people search for words of one or two of them. What else there is
-//! divides. A text that contains a needle has all of the needle's grams. The fields that people search most have their grams
+//! divides. Letters are taken without marks, because a needle that ends with a bare letter is found where a mark follows
+//! (RFC 5051), and Hangul without the final consonant, likewise. A text that contains a needle has all of the needle's grams. The fields that people search most have their grams
 //! once more for themselves, so that a name that stands in every body is still found quickly in the few subjects it is in.
 //!
 //! What a gram's bits are is stored in the index: a change here needs a new [`SCHEME`].
 
 /// Version of this module's numbers.
-pub(crate) const SCHEME: i32 = 1;
+pub(crate) const SCHEME: i32 = 2;
 /// Bits are numbered from 0 to below this power of two.
 pub(crate) const WIDTH_BITS_MAX: u32 = 18;
 /// Multipliers of the bits that a gram has; the first of them is enough for three letters, of which there are many in a text.
@@ -54,7 +55,10 @@ pub(crate) fn bits_of(text: &str, place: Place, mut bit: impl FnMut(u32)) {
             at += 1;
         } else {
             let Some(character) = text[at..].chars().next() else { return };
-            row.character(character, salt, &mut bit);
+            mail_message::search::letters(character, |letter| match u8::try_from(letter) {
+                Ok(byte) if byte.is_ascii() => row.ascii(byte, salt, &mut bit),
+                _ => row.character(letter, salt, &mut bit),
+            });
             at += character.len_utf8();
         }
     }
@@ -147,7 +151,56 @@ fn kind(character: char) -> Kind {
         {
             Kind::Dense
         }
+        // A syllable may begin with it.
+        '\u{1100}'..='\u{1112}' => Kind::Other,
         _ if character.is_alphanumeric() => Kind::Letter,
         _ => Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use mail_message::search::{Field, fold, matches};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few letters with many marks, so that needles often match, and often by half a character.
+    const PIECES: [&str; 30] = [
+        "a", "b", "c", "E", "é", "e\u{301}", "\u{301}", "\u{323}", "ß", "ẞ", "æ", "ı", "İ", "ﬁ", "か", "が",
+        "ハ", "ﾊﾟ", "\u{3099}", "会", "가", "각", "ㄱ", "\u{1100}", "\u{1161}", "\u{11a8}", "ᾳ", "ι", " ",
+        "ㇰ",
+    ];
+
+    fn words(most: usize) -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(&PIECES[..]), 1..most).prop_map(|some| some.concat())
+    }
+
+    fn bits(text: &str) -> HashSet<u32> {
+        let mut bits = HashSet::new();
+        bits_of(text, Place::ANYWHERE, |bit| {
+            bits.insert(bit);
+        });
+        bits
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn a_text_has_all_grams_of_what_is_found_in_it(text in words(12), needle in words(5)) {
+            let (text, needle) = (fold(&text), fold(&needle));
+            if matches(&text, &Field::Text, &needle) {
+                prop_assert!(bits(&needle).is_subset(&bits(&text)), "{needle:?} in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn marks_leave_the_letters_around_them_together() {
+        assert!(bits(&fold("müller")).is_superset(&bits(&fold("muller"))));
+        assert!(!bits(&fold("서울대")).is_empty() && bits(&fold("서울")).is_subset(&bits(&fold("서울대"))));
     }
 }

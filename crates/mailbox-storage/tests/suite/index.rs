@@ -35,12 +35,18 @@ impl Random {
 
     /// Words of few letters, so that needles stand in many texts and nearly stand in many more.
     fn words(&mut self, count: usize) -> String {
-        const PIECES: [&str; 22] = [
+        const PIECES: [&str; 28] = [
             "ab",
             "abc",
             "Cab",
             "xyz",
             "é",
+            "e",
+            "e\u{301}",
+            "か",
+            "がく",
+            "각",
+            "가",
             "naïve",
             " ",
             " ",
