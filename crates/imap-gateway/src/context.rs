@@ -2,11 +2,13 @@
 //! what the view's changes do to them; what needs storage follows when the command is done.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use imap_wire::{ESearch, Numbering, Numbers, SearchKey, SortCriterion, Tag, Writer};
 use mail_types::{Uid, UidSet};
 
+use crate::fetch::Plan;
 use crate::limits::{CONTEXT_RESULTS_MAX, CONTEXTS_MAX};
 use crate::order::{Run, insertions, removals};
 use crate::view::View;
@@ -29,6 +31,10 @@ pub(crate) struct Context {
     pub(crate) criteria: Vec<SortCriterion>,
     /// UIDs in their order.
     pub(crate) results: Vec<u32>,
+    /// What is told of messages that come (RFC 5465 §7).
+    pub(crate) fetch: Option<Arc<Plan>>,
+    /// The last UID that was there when the context was matched last.
+    pub(crate) seen_to: u32,
 }
 
 impl Contexts {

@@ -133,6 +133,19 @@ impl Snapshot {
         Some(Self::of_chunks(meta, builder.chunks))
     }
 
+    /// What became of the messages that `held` has, without any that came since. Its mod-sequence is that of `held`: what is asked
+    /// for relative to it brings the others.
+    pub(crate) fn without_arrivals(&self, held: &Self) -> Option<Self> {
+        let meta = Meta {
+            modseq: held.meta.modseq,
+            uid_next: held.meta.uid_next,
+            keywords: Arc::clone(&self.meta.keywords),
+            ..held.meta.clone()
+        };
+        let after = held.last_uid().map_or(1, |uid| uid.get().saturating_add(1));
+        self.apply(meta, &[], &UidSet::from_ranges([(after, u32::MAX)]))
+    }
+
     fn of_chunks(meta: Meta, chunks: Vec<Arc<Chunk>>) -> Self {
         let mut starts = Vec::with_capacity(chunks.len() + 1);
         let mut start = 0;

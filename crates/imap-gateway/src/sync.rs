@@ -90,9 +90,18 @@ impl Session {
         expunges: Expunges,
         own: Option<OwnStore<'_>>,
     ) -> Result<(), CmdError> {
-        let newer = Snapshot::from_reply(Some(known), reply)?;
+        let mut newer = Snapshot::from_reply(Some(known), reply)?;
+        let is_frozen = self.wants_no_news();
         let State::Selected(_, selected) = &mut self.state else { return Ok(()) };
         self.gateway.mailboxes.keep(selected.whose, &newer);
+        let mut expunges = expunges;
+        if is_frozen && own.is_some() {
+            // RFC 5465 §3.1: the client's own STORE brings no news of others.
+            let held = selected.view.snapshot();
+            let none = || CmdError::internal("a snapshot cannot be cut");
+            newer = Arc::new(newer.without_arrivals(held).ok_or_else(none)?);
+            expunges = Expunges::Keep;
+        }
         take_rights(selected, self.enabled, reply, self.connection.output());
         let recent_from = recent_from(&newer, reply, selected.access);
         selected.view.add_recent(recent_from, newer.meta().uid_next);

@@ -37,6 +37,30 @@ async fn too_many_names_are_refused() {
     assert!(refused.starts_with("NO [NOTIFICATIONOVERFLOW]"), "{refused}");
 }
 
+/// RFC 5465 §5.8: more than is told at once; nothing is told from then on.
+#[tokio::test]
+async fn too_much_news_is_an_overflow() {
+    let system = System::start().await;
+    let mut me = system.log_in().await;
+    let mut other = system.log_in().await;
+    me.ok("NOTIFY SET (PERSONAL (MailboxName))").await;
+    // While a command is in progress there is no look at the other mailboxes.
+    me.send("x APPEND Sent {16}\r\n").await;
+    for n in 0..=500 {
+        other.ok(&format!("CREATE box{n}")).await;
+    }
+    me.send("Subject: x\r\n\r\nab\r\n").await;
+    let told = me.until("* OK [NOTIFICATIONOVERFLOW]").await;
+    assert!(!told.iter().any(|line| line.starts_with("* LIST")), "{told:?}");
+    other.ok("CREATE more").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(me.ok("NOOP").await, Vec::<String>::new());
+    me.ok("NOTIFY SET (PERSONAL (MailboxName))").await;
+    other.ok("CREATE again").await;
+    let line = me.until("* LIST (").await.pop().unwrap_or_default();
+    assert!(line.ends_with(" again"), "{line}");
+}
+
 #[tokio::test]
 async fn a_submission_server_reads_what_is_for_submission() {
     let system = System::with(Hints::in_process(), |settings| {

@@ -1,16 +1,21 @@
 //! UPDATE and CANCELUPDATE (RFC 5267 §4.3).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use imap_wire::{
-    Code, Numbering, SearchKey, SearchReturn, SeqBound, SequenceSet, SortCriterion, SortKey, Status, Tag,
+    Code, FetchItem, Numbering, SearchKey, SearchReturn, SeqBound, SequenceSet, SortCriterion, SortKey,
+    Status, Tag,
 };
 use mail_types::{Uid, UidSet};
 
+use super::fetch;
 use super::search::{Compiled, Hits, Scope, find_among};
 use super::sort::sorted;
 use crate::context::Context;
 use crate::error::{CmdError, CmdResult, Done};
+use crate::fetch::{Missing, Plan};
+use crate::notify::peeking;
 use crate::session::Session;
 use crate::state::{Selected, State};
 use crate::view::{Message, View};
@@ -35,12 +40,18 @@ pub(super) struct Update<'a> {
     pub(super) by: Numbering,
     pub(super) key: &'a SearchKey,
     pub(super) criteria: &'a [SortCriterion],
+    pub(super) items: &'a [FetchItem],
 }
 
 /// Keeps a search up to date from now on, or says that it is not (RFC 5267 §4.3.1). Before the view changes.
 pub(super) fn keep(session: &mut Session, update: &Update<'_>, found: &[Message]) -> Result<(), CmdError> {
+    let fetch = (!update.items.is_empty())
+        .then(|| Arc::new(Plan::new(peeking(update.items.to_vec()), session.enabled)));
+    session.enabled.condstore |= fetch.as_ref().is_some_and(|plan| plan.tells_mod_seq());
     let selected = session.selected_mut()?;
     let context = Context {
+        fetch,
+        seen_to: selected.view.last_uid().map_or(0, Uid::get),
         tag: update.tag.clone(),
         by: update.by,
         key: frozen(update.key, selected)?,
@@ -124,10 +135,26 @@ async fn refresh_one(session: &mut Session, context: &mut Context, touched: &Uid
             Some(ordered(&scope, context, &compiled, uids).await?)
         }
     };
+    tell_new(session, context, &added).await?;
     let State::Selected(_, selected) = &session.state else { return Ok(()) };
     let new = results.map(|results| (&added, results));
     context.change(&gone, new, &selected.view, session.connection.output());
     Ok(())
+}
+
+/// RFC 5465 §7: of messages that came, not of those that only changed, and before the ESEARCH line.
+async fn tell_new(
+    session: &mut Session,
+    context: &mut Context,
+    added: &HashSet<u32>,
+) -> Result<(), CmdError> {
+    let view = &session.selected()?.view;
+    let after = std::mem::replace(&mut context.seen_to, view.last_uid().map_or(0, Uid::get));
+    let Some(plan) = &context.fetch else { return Ok(()) };
+    let new = UidSet::from_ranges(added.iter().filter(|uid| **uid > after).map(|uid| (*uid, *uid)));
+    let selection = view.select_uids(new.ranges().iter().copied());
+    let messages: Vec<Message> = view.messages(&selection).collect();
+    fetch::send(session, plan, &messages, &mut Missing::default()).await
 }
 
 /// Results in the context's order.

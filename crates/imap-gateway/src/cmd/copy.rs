@@ -82,7 +82,9 @@ async fn transfer(
     {
         code.with(|code| session.writer().untagged(Status::Ok, code, "Moved"));
     }
-    if let Some(sync) = &reply.sync {
+    // RFC 5465 §3.1: a copy changes nothing here, so a client that wants no news of this mailbox gets none by it.
+    let is_silent = mode == pb::copy_request::Mode::Copy && session.wants_no_news();
+    if let Some(sync) = reply.sync.as_ref().filter(|_| !is_silent) {
         session.take_reply(&known, sync, Expunges::Announce, None)?;
     }
     Ok(Some(reply))

@@ -21,7 +21,7 @@ use crate::sync::Expunges;
 use crate::view::View;
 
 pub(crate) async fn esearch(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
-    let returns = search.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
+    let returns = search.returns.clone().unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
     let filters = match search.mailboxes.as_deref() {
         None | Some([]) => &[MailboxFilter::Selected][..],
         Some(filters) => filters,
@@ -175,7 +175,8 @@ async fn in_selected(
         session.selected_mut()?.saved = saved;
     }
     if returns.update {
-        let update = Update { tag, by: Numbering::Uid, key: &search.key, criteria: &[] };
+        let update =
+            Update { tag, by: Numbering::Uid, key: &search.key, criteria: &[], items: &returns.update_items };
         context::keep(session, &update, &hits.messages)?;
     }
     Ok(())

@@ -35,7 +35,7 @@ pub(crate) async fn search(session: &mut Session, tag: &Tag, search: Search) -> 
 }
 
 async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
-    let returns = search.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
+    let returns = search.returns.clone().unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
     context::check(session, tag, &returns)?;
     let compiled = Compiled::of_selected(session.selected()?, &search.key)?;
     compiled.check_relevancy(returns.relevancy)?;
@@ -62,7 +62,8 @@ async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
         }
     }
     if returns.update {
-        let update = Update { tag, by: search.by, key: &search.key, criteria: &[] };
+        let update =
+            Update { tag, by: search.by, key: &search.key, criteria: &[], items: &returns.update_items };
         context::keep(session, &update, &found)?;
     }
     session.catch_up_if_stale(store::expunges_of(search.by)).await?;

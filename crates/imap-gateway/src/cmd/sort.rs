@@ -25,7 +25,7 @@ pub(crate) async fn sort(session: &mut Session, tag: &Tag, sort: Sort) -> CmdRes
 }
 
 async fn run(session: &mut Session, tag: &Tag, sort: &Sort) -> CmdResult {
-    let returns = sort.returns.unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
+    let returns = sort.returns.clone().unwrap_or(SearchReturn { all: true, ..SearchReturn::default() });
     context::check(session, tag, &returns)?;
     let compiled = Compiled::of_selected(session.selected()?, &sort.key)?;
     let by_relevancy = sort.criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy);
@@ -55,7 +55,13 @@ async fn run(session: &mut Session, tag: &Tag, sort: &Sort) -> CmdResult {
         }
     }
     if returns.update {
-        let update = Update { tag, by: sort.by, key: &sort.key, criteria: &sort.criteria };
+        let update = Update {
+            tag,
+            by: sort.by,
+            key: &sort.key,
+            criteria: &sort.criteria,
+            items: &returns.update_items,
+        };
         context::keep(session, &update, &found)?;
     }
     session.catch_up_if_stale(store::expunges_of(sort.by)).await?;

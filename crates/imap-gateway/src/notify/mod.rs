@@ -25,6 +25,7 @@ use crate::sync::Expunges;
 use crate::view::Message;
 use crate::watch::Watch;
 use changes::{Changes, Known};
+pub(crate) use spec::peeking;
 use spec::{EVENTS, Refused, Spec};
 
 /// What a session keeps after NOTIFY.
@@ -367,10 +368,12 @@ impl Watches {
 impl Session {
     /// What other sessions did to the selected mailbox, unless the client said that it does not want to know.
     pub(crate) async fn sync_news(&mut self, expunges: Expunges) -> Result<(), CmdError> {
-        if self.notify.as_ref().is_some_and(|notifier| notifier.is_frozen()) {
-            return Ok(());
-        }
-        self.sync(expunges).await
+        if self.wants_no_news() { Ok(()) } else { self.sync(expunges).await }
+    }
+
+    /// Has the client said that it does not want to hear of the selected mailbox?
+    pub(crate) fn wants_no_news(&self) -> bool {
+        self.notify.as_ref().is_some_and(|notifier| notifier.is_frozen())
     }
 
     /// The client was told with EXISTS of messages above this UID.

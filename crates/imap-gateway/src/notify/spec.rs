@@ -173,7 +173,7 @@ impl Asked {
 }
 
 /// Telling of a message is not reading it.
-fn peeking(mut items: Vec<FetchItem>) -> Vec<FetchItem> {
+pub(crate) fn peeking(mut items: Vec<FetchItem>) -> Vec<FetchItem> {
     for item in &mut items {
         if let FetchItem::BodySection { peek, .. } | FetchItem::Binary { peek, .. } = item {
             *peek = true;

@@ -2,7 +2,7 @@
 
 use mail_types::{Keyword, ModSeq};
 
-use super::{MailboxFilter, Numbering};
+use super::{FetchItem, MailboxFilter, Numbering};
 use crate::{Date, SequenceSet};
 
 /// Deepest nesting of search keys. Clients nest one OR for each address they look for; nobody needs more, and each
@@ -23,7 +23,7 @@ pub struct Search {
 }
 
 /// Search return options (RFC 9051 §6.4.4, RFC 5182, RFC 9394). None set: `RETURN ()`, which is `ALL`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SearchReturn {
     /// `MIN`
     pub min: bool,
@@ -39,6 +39,8 @@ pub struct SearchReturn {
     pub partial: Option<PartialRange>,
     /// `UPDATE` (RFC 5267)
     pub update: bool,
+    /// What UPDATE is to tell of messages that come (RFC 5465 §7).
+    pub update_items: Vec<FetchItem>,
     /// `CONTEXT` (RFC 5267)
     pub context: bool,
     /// `RELEVANCY` (RFC 6203)

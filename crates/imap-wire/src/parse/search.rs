@@ -2,6 +2,7 @@
 
 use super::charset::{Charset, charset};
 use super::cursor::{Cursor, Fail, Parsed};
+use super::fetch::item_list;
 use super::keys::program;
 use super::notify::filters;
 use crate::parse::ParseErrorKind;
@@ -63,7 +64,18 @@ fn returns(cursor: &mut Cursor<'_>) -> Parsed<Option<SearchReturn>> {
             "ALL" => returns.all = true,
             "COUNT" => returns.count = true,
             "SAVE" => returns.save = true,
-            "UPDATE" => returns.update = true,
+            "UPDATE" => {
+                returns.update = true;
+                // RFC 5465 §8 has no space there, its example has one.
+                let start = cursor.at;
+                if cursor.peek() == Some(b' ') {
+                    cursor.space()?;
+                }
+                match cursor.peek() {
+                    Some(b'(') => returns.update_items = item_list(cursor)?,
+                    _ => cursor.at = start,
+                }
+            }
             "CONTEXT" => returns.context = true,
             "RELEVANCY" => returns.relevancy = true,
             "PARTIAL" => {
