@@ -3,6 +3,7 @@
 //! **Invariant:** stateless. It knows sequence numbers, storage knows UIDs, and a session's `View` is the only translator; `sync`
 //! is the only thing that changes one. What is kept here beyond a session is cache, and can be emptied at any time.
 
+mod ahead;
 mod annotations;
 mod capability;
 mod cmd;

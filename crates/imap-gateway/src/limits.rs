@@ -17,6 +17,10 @@ pub(crate) const USER_NAME_BYTES_MAX: usize = 1024;
 pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 /// Messages that FETCH looks up, asks storage for and writes at once: bounds what one command holds in memory.
 pub(crate) const FETCH_PAGE_MESSAGES: usize = 500;
+/// Commands that are looked at before the one in front of them is answered (RFC 9051 §5.5): the calls to storage that they make at once.
+pub(crate) const COMMANDS_AHEAD_MAX: usize = 32;
+/// Octets of messages that are brought into the cache for such commands.
+pub(crate) const AHEAD_BYTES_MAX: u64 = 1024 * 1024;
 /// Searches of one session that are kept up to date (RFC 5267 §4.3.1); those beyond are answered once, and say so.
 pub(crate) const CONTEXTS_MAX: usize = 16;
 /// Results of all of them: four octets each.

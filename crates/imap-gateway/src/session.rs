@@ -12,6 +12,7 @@ use service_runtime::metrics;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::ahead::Ahead;
 use crate::annotations::Told;
 use crate::capability;
 use crate::cmd;
@@ -36,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) notify: Option<Box<Notifier>>,
     /// After ENABLE METADATA.
     pub(crate) annotations: Option<Box<Told>>,
+    /// While commands that were sent ahead are executed.
+    pub(crate) ahead: Option<Box<Ahead>>,
     bad_commands: u32,
 }
 
@@ -51,6 +54,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, connection: Connection) {
         normalized: Vec::new(),
         notify: None,
         annotations: None,
+        ahead: None,
         bad_commands: 0,
     };
     let end = session.serve().await;
@@ -116,7 +120,11 @@ impl Session {
 
     /// Waits for input, or does what came.
     async fn step(&mut self) -> Result<(), End> {
-        match self.framer.next(self.connection.buffer()) {
+        let step = match self.step_ahead() {
+            Some(step) => step,
+            None => self.framer.next(self.connection.buffer()),
+        };
+        match step {
             FrameStep::NeedMore => {
                 self.connection.flush().await?;
                 // RFC 5465 §3.1: while no command is in progress, and none is on its way.
@@ -196,6 +204,7 @@ impl Session {
 
     async fn execute(&mut self, tag: &Tag, body: CommandBody, phase: Phase) -> CmdResult {
         self.renew_grant().await?;
+        self.look_ahead(&body).await;
         let leaves = matches!(body, CommandBody::Close | CommandBody::Unselect);
         if phase == Phase::Selected && !leaves && self.selected().is_ok_and(|open| open.whose.is_shared()) {
             // RFC 4314 §5.1.1: what is cached here must not outlive the right to see it.

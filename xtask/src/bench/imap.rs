@@ -90,6 +90,27 @@ impl Imap {
         self.reply(self.tag).await
     }
 
+    /// Sends all commands before it reads the first answer. What came to all of them together.
+    pub(super) async fn burst(&mut self, commands: &[String]) -> Result<Reply> {
+        let first = self.tag + 1;
+        let mut lines = String::new();
+        for command in commands {
+            self.tag += 1;
+            let _ = write!(lines, "a{} {command}\r\n", self.tag);
+        }
+        self.wire.send(lines.as_bytes()).await?;
+        let mut all = Reply::default();
+        for tag in first..=self.tag {
+            let reply = self.reply(tag).await?;
+            if !reply.status.starts_with("OK") {
+                bail!("a{tag}: {}", reply.status);
+            }
+            all.fetches += reply.fetches;
+            all.literal_octets += reply.literal_octets;
+        }
+        Ok(all)
+    }
+
     /// SELECTs `mailbox`, which must hold `messages`.
     pub(super) async fn select(&mut self, mailbox: &str, messages: u32) -> Result<()> {
         let reply = self.command(&format!("SELECT {mailbox}")).await?;

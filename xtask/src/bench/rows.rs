@@ -106,6 +106,7 @@ enum What {
     FetchFlags,
     FetchEnvelopes,
     FetchBodies,
+    FetchOneByOne,
     StoreOne,
     StoreAll,
     Copy,
@@ -154,6 +155,7 @@ pub(super) const ROWS: &[Row] = &[
     row("fetch-flags", What::FetchFlags, figures!("fetch-flags-ms": "ms")),
     row("fetch-env", What::FetchEnvelopes, figures!("fetch-env-first-ms": "ms", "fetch-env-again-ms": "ms")),
     row("fetch-bodies", What::FetchBodies, figures!("fetch-bodies-ms": "ms")),
+    row("fetch-one-by-one", What::FetchOneByOne, figures!("fetch-one-by-one-ms": "ms")),
     row("store-1", What::StoreOne, figures!("store-1-ms": "ms")),
     row("store-2000", What::StoreAll, figures!("store-2000-ms": "ms")),
     row("copy-2000", What::Copy, figures!("copy-2000-ms": "ms")),
@@ -186,7 +188,12 @@ pub(super) const ROWS: &[Row] = &[
 pub(super) async fn prepare(row: &Row, server: &mut Server) -> Result<()> {
     let prepared = async {
         match row.what {
-            What::Lmtp10 | What::Lmtp1 | What::Login | What::Push | What::FetchEnvelopes => Ok(()),
+            What::Lmtp10
+            | What::Lmtp1
+            | What::Login
+            | What::Push
+            | What::FetchEnvelopes
+            | What::FetchOneByOne => Ok(()),
             What::Mixed | What::Idle => prepare::traffic(server).await,
             What::Pop3 => prepare::maildrops(server).await,
             What::BigSelect | What::BigFetchFlags | What::BigStoreOne | What::BigDeliver | What::BigPush => {
@@ -219,6 +226,7 @@ pub(super) async fn measure(row: &Row, server: &mut Server, sizes: &Sizes) -> Re
         What::FetchFlags => read::flags(server, &prepare::filled(server)?, often).await,
         What::FetchEnvelopes => read::envelopes(server, seldom).await,
         What::FetchBodies => read::bodies(server, &prepare::filled(server)?, seldom).await,
+        What::FetchOneByOne => read::bodies_one_by_one(server).await,
         What::StoreOne => change::store_one(server, &prepare::filled(server)?, often * 3).await,
         What::StoreAll => change::store_all(server, &prepare::filled(server)?, seldom * 2).await,
         What::Copy => change::copy(server, &prepare::filled(server)?, seldom).await,

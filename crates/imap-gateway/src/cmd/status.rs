@@ -31,7 +31,10 @@ pub(super) async fn write_status(
 ) -> Result<(), CmdError> {
     let owner = target.whose.to_pb();
     let request = pb::StatusRequest { owner, grant: session.grant()?, name: target.name.clone() };
-    let state = session.gateway.backends.mailbox.status(request).await?;
+    let state = match session.state_ahead(&request) {
+        Some(state) => state?,
+        None => session.gateway.backends.mailbox.status(request).await?,
+    };
     let deleted_bytes = deleted_bytes(session, target.whose, &state, items).await?;
     let limit = session.gateway.settings.message_bytes_max;
     let line = StatusLine { name, owner, state: &state, items, deleted_bytes, append_limit: limit };

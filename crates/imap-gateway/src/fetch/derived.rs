@@ -29,6 +29,20 @@ pub(crate) struct Wanted {
     pub(crate) dates: bool,
 }
 
+impl Wanted {
+    /// What either wants.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            envelope: self.envelope || other.envelope,
+            body: self.body || other.body,
+            body_structure: self.body_structure || other.body_structure,
+            parts: self.parts || other.parts,
+            preview: self.preview || other.preview,
+            dates: self.dates || other.dates,
+        }
+    }
+}
+
 /// Whose mail, and where.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {

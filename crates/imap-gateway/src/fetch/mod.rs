@@ -5,8 +5,10 @@ mod derived;
 mod part;
 mod plan;
 mod send;
+mod warm;
 
 pub(crate) use derived::{Derived, Place, Wanted};
 pub(crate) use part::Part;
 pub(crate) use plan::Plan;
 pub(crate) use send::{Missing, send_messages};
+pub(crate) use warm::{Reading, warm};

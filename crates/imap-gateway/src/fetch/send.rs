@@ -78,7 +78,7 @@ pub(crate) async fn send_messages(
 }
 
 /// Where a message's octets come from.
-enum Source {
+pub(super) enum Source {
     /// It needs none.
     Nothing,
     /// They are here: so many octets from its beginning.
@@ -90,7 +90,7 @@ enum Source {
 }
 
 impl Source {
-    fn find(
+    pub(super) fn find(
         gateway: &Gateway,
         (place, plan): (&Place, &Plan),
         (message, data): (&Message, &Arc<MessageData>),

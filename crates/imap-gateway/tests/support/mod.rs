@@ -4,6 +4,8 @@
 #![allow(unreachable_pub, reason = "each test program is a crate")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use auth::{AuthConfig, AuthService};
@@ -16,10 +18,31 @@ use service_runtime::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tonic::codegen::{Service, http};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 pub const PASSWORD: &str = "correct horse battery";
+
+/// A service whose calls are noted by their names.
+#[derive(Clone)]
+struct Noted<S>(S, Arc<Mutex<Vec<String>>>);
+
+impl<B, S: Service<http::Request<B>>> Service<http::Request<B>> for Noted<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> S::Future {
+        let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+        self.1.lock().unwrap().push(name.to_owned());
+        self.0.call(request)
+    }
+}
 
 /// A system, and how to reach it.
 pub struct System {
@@ -28,6 +51,7 @@ pub struct System {
     pub auth: AuthService,
     pub mailbox: MailboxClient,
     pub hints: Hints,
+    calls: Arc<Mutex<Vec<String>>>,
     settings: Settings,
     auth_client: AuthClient,
     grant_key: GrantKey,
@@ -48,7 +72,8 @@ impl System {
         storage.migrate().await.unwrap();
         let auth = AuthService::open(AuthConfig::new(url, grant_key.clone())).await.unwrap();
         auth.migrate().await.unwrap();
-        let mailbox = MailboxClient::new(Transport::local(storage.server()));
+        let calls = Arc::default();
+        let mailbox = MailboxClient::new(Transport::local(Noted(storage.server(), Arc::clone(&calls))));
         let auth_client = AuthClient::new(Transport::local(auth.server()));
         let mut settings = Settings { allow_clear_login: true, ..Settings::default() };
         adjust(&mut settings);
@@ -59,6 +84,7 @@ impl System {
             auth,
             mailbox,
             hints,
+            calls,
             settings,
             auth_client,
             grant_key,
@@ -82,6 +108,11 @@ impl System {
         let serve = imap_gateway::serve(listeners, backends, self.settings.clone(), self.shutdown.clone());
         tokio::spawn(serve);
         address
+    }
+
+    /// How often storage was called by this name since the last time that anybody asked.
+    pub fn calls(&self, name: &str) -> usize {
+        std::mem::take(&mut *self.calls.lock().unwrap()).iter().filter(|call| *call == name).count()
     }
 
     pub async fn add_account(&self, name: &str) {

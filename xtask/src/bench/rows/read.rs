@@ -63,6 +63,26 @@ pub(super) async fn bodies(server: &Server, mailbox: &Mailbox, times: usize) -> 
     Measured::one(time)
 }
 
+/// All messages whole, each by a FETCH of its own that does not wait for those before it: of a mailbox that nobody has read.
+pub(super) async fn bodies_one_by_one(server: &mut Server) -> Result<Measured> {
+    const NAME: &str = "todoku-bench-fresh";
+    let mailbox = prepare::fill(server, NAME).await?;
+    server.restart()?;
+    let mut imap = open(server, &mailbox).await?;
+    let commands: Vec<_> = (1..=mailbox.messages).map(|n| format!("FETCH {n} (BODY.PEEK[])")).collect();
+    let begun = Instant::now();
+    let reply = imap.burst(&commands).await?;
+    let time = ms(begun.elapsed());
+    expect("FETCH", reply.fetches, mailbox.messages)?;
+    if reply.literal_octets != mailbox.octets {
+        bail!("{} octets instead of {}", reply.literal_octets, mailbox.octets);
+    }
+    imap.command("CLOSE").await?;
+    imap.command(&format!("DELETE {NAME}")).await?;
+    imap.logout().await?;
+    Measured::one(time)
+}
+
 /// A session on `mailbox`.
 pub(super) async fn open(server: &Server, mailbox: &Mailbox) -> Result<Imap> {
     let mut imap = server.place.login(mailbox.account).await?;
