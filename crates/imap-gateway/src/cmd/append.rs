@@ -169,8 +169,8 @@ async fn receive(
     let mut messages = 0;
     let mut pending: Option<(FlagList, Option<InternalDate>)> = None;
     let mut form = AppendForm::Whole;
-    // Octets of the message that is being put together.
-    let mut total = 0;
+    // Octets of the message that is being put together, and what was seen of its header.
+    let (mut total, mut header) = (0, HeaderScan::of(session));
     loop {
         for step in std::mem::take(&mut steps) {
             match step {
@@ -180,7 +180,7 @@ async fn receive(
                     if messages > messages_max {
                         return Err(CmdError::no(Code::Limit, "Too many messages at once"));
                     }
-                    (form, total) = (next, 0);
+                    (form, total, header) = (next, 0, HeaderScan::of(session));
                     if form == AppendForm::Catenate {
                         let size = session.gateway.settings.message_bytes_max;
                         begin_message(&mut upload, (&flags, date), size, true).await?;
@@ -188,7 +188,9 @@ async fn receive(
                         pending = Some((flags, date));
                     }
                 }
-                AppendStep::Url(url) => send_part(session, &mut upload, &url, &mut total).await?,
+                AppendStep::Url(url) => {
+                    send_part(session, &mut upload, &url, (&mut total, &mut header)).await?;
+                }
                 AppendStep::Literal => {
                     let size = message_size(session).unwrap_or_default();
                     grow(session, &mut total, size)?;
@@ -197,7 +199,7 @@ async fn receive(
                         demand_octets(messages, total)?;
                         begin_message(&mut upload, (&flags, date), size, false).await?;
                     }
-                    receive_literal(session, &mut upload).await?;
+                    receive_literal(session, &mut upload, &mut header).await?;
                 }
                 AppendStep::End => {
                     demand_octets(messages, total)?;
@@ -252,11 +254,12 @@ async fn send_part(
     session: &Session,
     upload: &mut Upload,
     url: &Bytes,
-    total: &mut u64,
+    (total, header): (&mut u64, &mut HeaderScan),
 ) -> Result<(), CmdError> {
     let mut part = catenate::open(session, url).await?;
     grow(session, total, part.size)?;
     while let Some(mut data) = part.next().await? {
+        header.check(&data)?;
         while !data.is_empty() {
             let chunk = data.split_to(data.len().min(APPEND_CHUNK_BYTES));
             upload.send(pb::append_request::Step::Chunk(chunk)).await?;
@@ -265,21 +268,20 @@ async fn send_part(
     Ok(())
 }
 
-async fn receive_literal(session: &mut Session, upload: &mut Upload) -> Result<(), CmdError> {
+async fn receive_literal(
+    session: &mut Session,
+    upload: &mut Upload,
+    header: &mut HeaderScan,
+) -> Result<(), CmdError> {
     if session.framer.open_literal().is_some_and(|(header, _)| header.sync) {
         session.writer().continuation("OK");
         session.connection.flush().await?;
     }
     session.framer.accept_literal();
-    // RFC 6855 §4: raw 8-bit in a header is for those who have enabled UTF-8.
-    let may_be_8bit = session.enabled.utf8() || !session.gateway.settings.utf8_accept;
-    let mut header = (!may_be_8bit).then(HeaderScan::default);
     loop {
         match session.framer.literal_chunk(session.connection.buffer()) {
             LiteralChunk::Data(mut data) => {
-                if header.as_mut().is_some_and(|header| header.finds_8bit(&data)) {
-                    return Err(CmdError::no(Code::Cannot, "A header in UTF-8 needs ENABLE UTF8=ACCEPT"));
-                }
+                header.check(&data)?;
                 while !data.is_empty() {
                     let chunk: Bytes = data.split_to(data.len().min(APPEND_CHUNK_BYTES));
                     upload.send(pb::append_request::Step::Chunk(chunk)).await?;
@@ -291,8 +293,7 @@ async fn receive_literal(session: &mut Session, upload: &mut Upload) -> Result<(
     }
 }
 
-/// Looks at a message's header as it comes.
-#[derive(Default)]
+/// Looks at a message's header as it comes, in one piece or in several (RFC 4469).
 struct HeaderScan {
     /// The empty line has come.
     is_over: bool,
@@ -301,6 +302,20 @@ struct HeaderScan {
 }
 
 impl HeaderScan {
+    /// RFC 6855 §4: raw 8-bit in a header is for those who have enabled UTF-8.
+    fn of(session: &Session) -> Self {
+        let is_over = session.enabled.utf8() || !session.gateway.settings.utf8_accept;
+        Self { is_over, in_line: false }
+    }
+
+    /// The next octets of the message, wherever they come from.
+    fn check(&mut self, octets: &[u8]) -> Result<(), CmdError> {
+        if self.finds_8bit(octets) {
+            return Err(CmdError::no(Code::Cannot, "A header in UTF-8 needs ENABLE UTF8=ACCEPT"));
+        }
+        Ok(())
+    }
+
     fn finds_8bit(&mut self, octets: &[u8]) -> bool {
         for octet in octets {
             match octet {

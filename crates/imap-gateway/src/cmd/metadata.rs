@@ -55,11 +55,14 @@ pub(crate) async fn set(
         }
         annotations.push(pb::Annotation { entry, value, ..Default::default() });
     }
-    let of = match &mailbox {
-        Some(name) => set_metadata_request::Of::Mailbox(name.as_str().to_owned()),
-        None => set_metadata_request::Of::Server(true),
+    let (owner, of) = match &mailbox {
+        Some(name) => {
+            let target = session.target(name).await?;
+            (target.whose.to_pb(), set_metadata_request::Of::Mailbox(target.name))
+        }
+        None => (0, set_metadata_request::Of::Server(true)),
     };
-    let request = pb::SetMetadataRequest { grant: session.grant()?, annotations, of: Some(of) };
+    let request = pb::SetMetadataRequest { grant: session.grant()?, annotations, of: Some(of), owner };
     let reply = session.gateway.backends.mailbox.set_metadata(request).await.map_err(Refusal::from)?;
     if reply.value_bytes_max > 0 {
         let code = Code::Metadata(MetadataCode::MaxSize(reply.value_bytes_max));
@@ -68,12 +71,21 @@ pub(crate) async fn set(
     if reply.too_many {
         return Err(CmdError::no(Code::Metadata(MetadataCode::TooMany), "There are too many annotations"));
     }
-    session.note_own_annotations(reply.version);
+    if owner == 0 {
+        session.note_own_annotations(reply.version);
+    }
     Done::plain()
 }
 
 /// All that this user sees of a mailbox.
 async fn of_mailbox(session: &Session, name: &MailboxName) -> Result<Values, CmdError> {
+    let target = session.target(name).await?;
+    if target.whose.is_shared() {
+        // What the mailbox is for is its owner's.
+        let of = get_metadata_request::Of::Mailbox(target.name);
+        let all = load_of(session, target.whose.to_pb(), (of, "", None)).await?;
+        return Ok(values(all.into_values().flatten().collect()));
+    }
     let request = pb::StatusRequest { owner: 0, grant: session.grant()?, name: name.as_str().to_owned() };
     let state = session.gateway.backends.mailbox.status(request).await?;
     let of = get_metadata_request::Of::Mailbox(name.as_str().to_owned());
@@ -127,11 +139,20 @@ pub(crate) async fn load(
     entry: &str,
     since: Option<u64>,
 ) -> Result<BTreeMap<u64, Vec<pb::Annotation>>, CmdError> {
+    load_of(session, 0, (of, entry, since)).await
+}
+
+async fn load_of(
+    session: &Session,
+    owner: u64,
+    (of, entry, since): (get_metadata_request::Of, &str, Option<u64>),
+) -> Result<BTreeMap<u64, Vec<pb::Annotation>>, CmdError> {
     let mut found: BTreeMap<u64, Vec<pb::Annotation>> = BTreeMap::new();
     let mut request = pb::GetMetadataRequest {
         grant: session.grant()?,
         entry: entry.to_owned(),
         changed_since: since,
+        owner,
         of: Some(of),
         ..Default::default()
     };

@@ -169,6 +169,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("There are too many annotations", "注釈が多すぎます"),
     ("Entries begin with /private or /shared", "項目名は /private か /shared で始まります"),
     ("The entry's name has too few components", "項目名の要素が足りません"),
+    ("only mailboxes have owners", "所有者があるのはメールボックスだけです"),
     ("annotations of what is not said", "何の注釈かが指定されていません"),
     ("this cannot be the name of an annotation", "注釈の名前として使えません"),
     // ---- URLs, REPLACE

@@ -2,6 +2,8 @@
 
 use mail_types::{AccountId, MailboxId};
 
+use crate::sharing::Reader;
+
 /// Which annotations, in pages ordered by mailbox and entry.
 #[derive(Debug, Clone)]
 pub(crate) struct AnnotationQuery {
@@ -33,6 +35,8 @@ pub(crate) struct AnnotationRow {
 pub(crate) struct Annotate {
     pub(crate) account: AccountId,
     pub(crate) reader: AccountId,
+    /// Somebody who is not the owner, and what must be allowed.
+    pub(crate) allowed: Option<Reader>,
     /// 0: the server.
     pub(crate) mailbox: MailboxId,
     /// Entry, whether it is private, value.

@@ -45,6 +45,8 @@ async fn what_is_not_shared_is_not_there(store: &Store) {
         assert_eq!(refused(caller.my_rights(name).await), absent, "{words}");
         assert_eq!(refused(caller.acl(name).await), absent, "{words}");
         assert_eq!(refused(caller.set_acl(name, (BOB, false), How::Add, "l").await), absent, "{words}");
+        assert_eq!(refused(caller.annotations(name).await), absent, "{words}");
+        assert_eq!(refused(caller.annotate(name, "/private/comment", "x").await), absent, "{words}");
         assert_eq!(refused(caller.delete(name).await), absent, "{words}");
         assert_eq!(refused(caller.rename(name, "x").await), absent, "{words}");
         assert_eq!(refused(caller.append(name, system(FlagBits::NONE), "x").await), absent, "{words}");

@@ -67,6 +67,31 @@ impl Caller<'_> {
         };
         Ok(acl.entries.iter().map(show).collect())
     }
+    pub(crate) async fn annotations(&self, name: &str) -> Result<Vec<String>, Status> {
+        let request = pb::GetMetadataRequest {
+            grant: self.grant(),
+            owner: self.owner,
+            of: Some(pb::get_metadata_request::Of::Mailbox(name.into())),
+            ..Default::default()
+        };
+        let reply = self.store.client.get_metadata(request).await?;
+        Ok(reply.annotations.into_iter().map(|annotation| annotation.entry).collect())
+    }
+    pub(crate) async fn annotate(
+        &self,
+        name: &str,
+        entry: &str,
+        value: &'static str,
+    ) -> Result<pb::SetMetadataReply, Status> {
+        let value = Some(Bytes::from_static(value.as_bytes()));
+        let request = pb::SetMetadataRequest {
+            grant: self.grant(),
+            owner: self.owner,
+            of: Some(pb::set_metadata_request::Of::Mailbox(name.into())),
+            annotations: vec![pb::Annotation { entry: entry.into(), value, ..Default::default() }],
+        };
+        self.store.client.set_metadata(request).await
+    }
     pub(crate) async fn my_rights(&self, name: &str) -> Result<String, Status> {
         let request = pb::MyRightsRequest { grant: self.grant(), owner: self.owner, name: name.into() };
         let reply = self.store.client.my_rights(request).await?;

@@ -1,7 +1,7 @@
 //! Which rpcs of the contract name the owner of a mailbox.
 
 /// What `what_is_not_shared_is_not_there` asks for another's mailbox.
-const NAMING_AN_OWNER: [&str; 20] = [
+const NAMING_AN_OWNER: [&str; 22] = [
     "Append",
     "Changes",
     "CheckModSeqs",
@@ -13,23 +13,23 @@ const NAMING_AN_OWNER: [&str; 20] = [
     "Fetch",
     "FuzzySearch",
     "GetAcl",
+    "GetMetadata",
     "MyRights",
     "Open",
     "Rename",
     "Search",
     "SetAcl",
+    "SetMetadata",
     "SortKeys",
     "Status",
     "StoreFlags",
     "Vanished",
 ];
 /// These know the grant's own account only.
-const OWN_ACCOUNT_ONLY: [&str; 16] = [
+const OWN_ACCOUNT_ONLY: [&str; 14] = [
     "ContentUrl",
     "FetchUrl",
-    "GetMetadata",
     "ResetUrlKeys",
-    "SetMetadata",
     "SignUrls",
     "CheckRoom",
     "ConfirmDeliveries",

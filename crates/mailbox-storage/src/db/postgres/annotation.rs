@@ -1,6 +1,7 @@
 //! Annotations.
 
 use super::super::annotation::{FORGET, NAMES, NEXT, SELECT, UPSERT};
+use super::sharing;
 use super::*;
 
 pub(super) async fn select(pool: &PgPool, query: &AnnotationQuery) -> DbResult<Vec<AnnotationRow>> {
@@ -31,6 +32,11 @@ pub(super) async fn annotate(pool: &PgPool, request: &Annotate) -> DbResult<Anno
             .fetch_optional(&mut *tx)
             .await?;
     if mailbox != 0 && there.is_none() {
+        return Ok(Annotated::NoMailbox);
+    }
+    if let Some(reader) = request.allowed
+        && !sharing::may(&mut tx, request.account, request.mailbox, reader).await?
+    {
         return Ok(Annotated::NoMailbox);
     }
     // The account's row keeps others away from here on.

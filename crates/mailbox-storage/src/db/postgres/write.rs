@@ -42,7 +42,7 @@ pub(super) async fn account_purge(pool: &PgPool, account: AccountId) -> DbResult
         "DELETE FROM garbage WHERE account_id = $1",
         "DELETE FROM subscription_ghost WHERE account_id = $1",
         "DELETE FROM vacated_name WHERE account_id = $1",
-        "DELETE FROM annotation WHERE account_id = $1",
+        "DELETE FROM annotation WHERE account_id = $1 OR reader_id = $1",
         "DELETE FROM url_key WHERE account_id = $1",
         "DELETE FROM acl WHERE account_id = $1 OR grantee_id = $1",
         "DELETE FROM reader_seen WHERE account_id = $1 OR reader_id = $1",

@@ -168,7 +168,12 @@ pub(super) async fn shared_with(conn: &mut Conn, reader: AccountId) -> DbResult<
 }
 
 /// Has the reader what is needed?
-async fn may(conn: &mut Conn, owner: AccountId, mailbox: MailboxId, reader: Reader) -> DbResult<bool> {
+pub(super) async fn may(
+    conn: &mut Conn,
+    owner: AccountId,
+    mailbox: MailboxId,
+    reader: Reader,
+) -> DbResult<bool> {
     let found = access(conn, owner, Which::Id(mailbox), reader.account).await?;
     Ok(found.is_some_and(|(_, rights)| rights.contains(reader.needs)))
 }

@@ -1,6 +1,7 @@
 //! Annotations.
 
 use super::super::annotation::{FORGET, NAMES, NEXT, SELECT, UPSERT};
+use super::sharing;
 use super::*;
 
 pub(super) async fn select(pool: &SqlitePool, query: &AnnotationQuery) -> DbResult<Vec<AnnotationRow>> {
@@ -29,6 +30,11 @@ pub(super) async fn annotate(conn: &mut SqliteConnection, request: Annotate) -> 
         .fetch_optional(&mut *conn)
         .await?;
     if mailbox != 0 && there.is_none() {
+        return Ok(Annotated::NoMailbox);
+    }
+    if let Some(reader) = request.allowed
+        && !sharing::may(&mut *conn, request.account, request.mailbox, reader).await?
+    {
         return Ok(Annotated::NoMailbox);
     }
     let there: Vec<String> = sqlx::query_scalar(NAMES)

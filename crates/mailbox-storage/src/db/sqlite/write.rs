@@ -35,7 +35,7 @@ pub(super) async fn account_purge(conn: &mut SqliteConnection, account: AccountI
          DELETE FROM message WHERE account_id = $1; DELETE FROM delivery_key WHERE account_id = $1;
          DELETE FROM garbage WHERE account_id = $1; DELETE FROM mailbox WHERE account_id = $1;
          DELETE FROM subscription_ghost WHERE account_id = $1; DELETE FROM vacated_name WHERE account_id = $1;
-         DELETE FROM annotation WHERE account_id = $1; DELETE FROM url_key WHERE account_id = $1;
+         DELETE FROM annotation WHERE account_id = $1 OR reader_id = $1; DELETE FROM url_key WHERE account_id = $1;
          DELETE FROM acl WHERE account_id = $1 OR grantee_id = $1;
          DELETE FROM reader_seen WHERE account_id = $1 OR reader_id = $1;
          DELETE FROM account_store WHERE account_id = $1;",
