@@ -15,8 +15,9 @@ pub(crate) const USER_NAME_BYTES_MAX: usize = 1024;
 
 /// Queued reply octets at which they are sent before more is made.
 pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
-/// Messages that FETCH looks up, asks storage for and writes at once: bounds what one command holds in memory.
-pub(crate) const FETCH_PAGE_MESSAGES: usize = 500;
+/// Messages that FETCH looks up, asks storage for and writes at once: bounds what one command holds in memory, twice. As many as
+/// storage reads in one query.
+pub(crate) const FETCH_PAGE_MESSAGES: usize = 256;
 /// Commands that are looked at before the one in front of them is answered (RFC 9051 §5.5): the calls to storage that they make at once.
 pub(crate) const COMMANDS_AHEAD_MAX: usize = 32;
 /// Octets of messages that are brought into the cache for such commands.

@@ -16,8 +16,9 @@ use crate::stream::Stream;
 const WRITE_STALL_MAX: Duration = Duration::from_secs(120);
 /// Queued bytes at which [`Connection::write`] sends before it takes more.
 const QUEUE_BYTES_MAX: usize = 64 * 1024;
-/// Blocks from this size on are sent from where they are; smaller ones are cheaper to copy.
-const UNCOPIED_BYTES_MIN: usize = 8 * 1024;
+/// Blocks from this size on are sent from where they are. Smaller ones are copied, and so travel together: a system call costs
+/// more than copying so much.
+const UNCOPIED_BYTES_MIN: usize = 32 * 1024;
 /// Plain bytes compressed at once, so that the compressed ones stay bounded too.
 const COMPRESSED_STEP_BYTES: usize = 64 * 1024;
 /// How long the end of a connection may take, once everything is sent.

@@ -22,4 +22,6 @@ pub use convert::{Entry, encode, entries_from_pb, entries_to_pb, set_from_pb, se
 pub use grant::{GRANT_LIFETIME, Grant, GrantError, GrantKey, Right};
 pub use refusal::{Refusal, outcome};
 pub use trace_context::{adopt_trace_context, adopt_traceparent, current_traceparent};
-pub use transport::{CONNECTION_WINDOW_BYTES, MutualTls, STREAM_WINDOW_BYTES, Transport, TransportError};
+pub use transport::{
+    CONNECTION_WINDOW_BYTES, FRAME_BYTES_MAX, MutualTls, STREAM_WINDOW_BYTES, Transport, TransportError,
+};

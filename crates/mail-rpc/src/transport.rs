@@ -27,6 +27,9 @@ pub const STREAM_WINDOW_BYTES: u32 = 512 << 10;
 /// own windows, and would otherwise use up the shared one, so that no other session of the gateway got an answer.
 pub const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 
+/// Largest piece of a call (HTTP/2 frame, 16 KiB unless told): every frame costs both sides, and few are as large as this.
+pub const FRAME_BYTES_MAX: u32 = 256 << 10;
+
 /// Both sides prove themselves. PEM texts.
 #[derive(Clone)]
 pub struct MutualTls {
@@ -100,7 +103,8 @@ impl Transport {
                 .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
                 .keep_alive_while_idle(true)
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .max_frame_size(FRAME_BYTES_MAX);
             match &tls {
                 Some(tls) => endpoint.tls_config(tls.clone()),
                 None => Ok(endpoint),

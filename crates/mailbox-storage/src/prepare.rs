@@ -88,7 +88,7 @@ pub(crate) fn unpack_chunk(data: Vec<u8>, raw_len: usize) -> std::io::Result<Byt
     if data.len() == raw_len {
         return Ok(data.into());
     }
-    let raw = zstd::bulk::decompress(&data, raw_len)?;
+    let raw = decompress_into(&data, raw_len)?;
     if raw.len() == raw_len {
         Ok(raw.into())
     } else {
@@ -142,6 +142,11 @@ fn decompress(frame: &[u8]) -> std::io::Result<Vec<u8>> {
     // The frame says how long the text is, so that no buffer is larger than needed.
     let length = zstd::zstd_safe::get_frame_content_size(frame).ok().flatten().unwrap_or(0);
     let length = usize::try_from(length).unwrap_or(usize::MAX).min(TEXT_BYTES_MAX);
+    decompress_into(frame, length)
+}
+
+/// At most `length` octets. Making a decompressor costs more than a small frame.
+fn decompress_into(frame: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
     DECOMPRESSOR.with_borrow_mut(|slot| match slot {
         Some(decompressor) => decompressor.decompress(frame, length),
         None => slot.insert(Decompressor::new()?).decompress(frame, length),

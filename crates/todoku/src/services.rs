@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use auth::AuthService;
 use line_server::{Budget, ConnectionLimits, TlsConfig};
-use mail_rpc::{AuthClient, CONNECTION_WINDOW_BYTES, MailboxClient, MutualTls, STREAM_WINDOW_BYTES};
+use mail_rpc::{
+    AuthClient, CONNECTION_WINDOW_BYTES, FRAME_BYTES_MAX, MailboxClient, MutualTls, STREAM_WINDOW_BYTES,
+};
 use mailbox_hints::Hints;
 use mailbox_storage::{Storage, SweepPolicy};
 use service_runtime::{Config, Readiness, Shutdown, http, telemetry};
@@ -290,6 +292,7 @@ async fn serve_grpc(
     let mut server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)));
     if let Some(MutualTls { ca, certificate, key }) = wiring::mutual_tls(config)? {
         let tls = ServerTlsConfig::new()

@@ -9,7 +9,7 @@ use mail_types::{FlagBits, Rights, UidSet};
 
 use super::{select, store};
 use crate::error::{CmdError, CmdResult, Done};
-use crate::fetch::{Missing, Plan, send_messages};
+use crate::fetch::{Missing, Page, Plan};
 use crate::limits::FETCH_PAGE_MESSAGES;
 use crate::session::Session;
 use crate::state::{Access, State};
@@ -70,7 +70,7 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
     Done::plain()
 }
 
-/// Writes the lines of some messages of the selected mailbox.
+/// Writes the lines of some messages of the selected mailbox. While a page is written, what the next one needs is asked for.
 pub(crate) async fn send(
     session: &mut Session,
     plan: &Plan,
@@ -80,11 +80,19 @@ pub(crate) async fn send(
     let gateway = Arc::clone(&session.gateway);
     let State::Selected(user, selected) = &session.state else { return Ok(()) };
     let place = selected.place(user.grant.clone());
-    for page in messages.chunks(FETCH_PAGE_MESSAGES) {
-        let what = (&place, &selected.view, plan);
-        send_messages(&gateway, &mut session.connection, what, page, missing).await?;
+    let what = (&place, &selected.view, plan);
+    let mut pages = messages.chunks(FETCH_PAGE_MESSAGES);
+    let Some(first) = pages.next() else { return Ok(()) };
+    let mut page = Page::load(&gateway, (&place, plan), first).await?;
+    for next in pages {
+        let (loaded, sent) = tokio::join!(
+            Page::load(&gateway, (&place, plan), next),
+            page.send(&gateway, &mut session.connection, what, missing)
+        );
+        sent?;
+        page = loaded?;
     }
-    Ok(())
+    page.send(&gateway, &mut session.connection, what, missing).await
 }
 
 /// The message as the view has it now.

@@ -31,50 +31,71 @@ pub(crate) struct Missing {
     pub(crate) undecodable: bool,
 }
 
-/// Writes the lines of some messages, with the connection's back-pressure.
-pub(crate) async fn send_messages(
-    gateway: &Gateway,
-    connection: &mut Connection,
-    (place, view, plan): (&Place, &View, &Plan),
-    messages: &[Message],
-    missing: &mut Missing,
-) -> Result<(), CmdError> {
-    let storage = &gateway.backends.mailbox;
-    if !plan.needs_data {
-        for message in messages {
-            let mut writer = plan.enabled.writer(connection.output());
-            let mut line = writer.fetch_message(message.number, message.entry.uid);
-            plan.items_of(message.entry.uid)
-                .iter()
-                .for_each(|item| write_item(&mut line, item, (view, plan.enabled), message, None));
-            line.end();
+/// Some messages and what is known of them, where the plan needs it.
+pub(crate) struct Page<'m> {
+    messages: &'m [Message],
+    /// In their order; `None` for one that is gone.
+    data: Vec<Option<Arc<MessageData>>>,
+}
+
+impl<'m> Page<'m> {
+    /// Asks storage for what the plan needs and the cache lacks.
+    pub(crate) async fn load(
+        gateway: &Gateway,
+        (place, plan): (&Place, &Plan),
+        messages: &'m [Message],
+    ) -> Result<Self, CmdError> {
+        if !plan.needs_data {
+            return Ok(Self { messages, data: Vec::new() });
         }
-        return Ok(connection.flush_if_much().await?);
+        let entries: Vec<_> = messages.iter().map(|message| message.entry).collect();
+        let storage = &gateway.backends.mailbox;
+        let data = gateway.derived.load(storage, place, &entries, plan.wanted).await?;
+        Ok(Self { messages, data })
     }
-    let entries: Vec<_> = messages.iter().map(|message| message.entry).collect();
-    let found = gateway.derived.load(storage, place, &entries, plan.wanted).await?;
-    let mut ranges = Vec::new();
-    let mut sources = Vec::with_capacity(messages.len());
-    for (message, data) in messages.iter().zip(&found) {
-        let source = match data {
-            Some(data) if plan.needs_content => {
-                Source::find(gateway, (place, plan), (message, data), &mut ranges)?
+
+    /// Writes their lines, with the connection's back-pressure.
+    pub(crate) async fn send(
+        self,
+        gateway: &Gateway,
+        connection: &mut Connection,
+        (place, view, plan): (&Place, &View, &Plan),
+        missing: &mut Missing,
+    ) -> Result<(), CmdError> {
+        if !plan.needs_data {
+            for message in self.messages {
+                let mut writer = plan.enabled.writer(connection.output());
+                let mut line = writer.fetch_message(message.number, message.entry.uid);
+                plan.items_of(message.entry.uid)
+                    .iter()
+                    .for_each(|item| write_item(&mut line, item, (view, plan.enabled), message, None));
+                line.end();
             }
-            _ => Source::Nothing,
-        };
-        sources.push(source);
+            return Ok(connection.flush_if_much().await?);
+        }
+        let mut ranges = Vec::new();
+        let mut sources = Vec::with_capacity(self.messages.len());
+        for (message, data) in self.messages.iter().zip(&self.data) {
+            let source = match data {
+                Some(data) if plan.needs_content => {
+                    Source::find(gateway, (place, plan), (message, data), &mut ranges)?
+                }
+                _ => Source::Nothing,
+            };
+            sources.push(source);
+        }
+        let mut contents = Contents::open(&gateway.backends.mailbox, place, ranges).await?;
+        for ((message, data), source) in self.messages.iter().zip(self.data).zip(sources) {
+            let Some(data) = data else {
+                missing.gone = true;
+                continue;
+            };
+            let mut line = Line { gateway, connection, place, view, plan, message, data: &data };
+            line.send(&mut contents, source, missing).await?;
+            connection.flush_if_much().await?;
+        }
+        Ok(())
     }
-    let mut contents = Contents::open(storage, place, ranges).await?;
-    for ((message, data), source) in messages.iter().zip(found).zip(sources) {
-        let Some(data) = data else {
-            missing.gone = true;
-            continue;
-        };
-        let mut line = Line { gateway, connection, place, view, plan, message, data: &data };
-        line.send(&mut contents, source, missing).await?;
-        connection.flush_if_much().await?;
-    }
-    Ok(())
 }
 
 /// Where a message's octets come from.

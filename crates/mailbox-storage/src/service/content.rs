@@ -1,13 +1,15 @@
 //! Octets of messages: ranges over chunks, read in pages of bounded size.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use mail_rpc::{Refusal, Right, pb};
 use mail_types::{AccountId, MailboxId, MessageId, Rights, Uid};
-use tokio::sync::mpsc::{Sender, channel};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_stream::Stream;
 use tonic::Status;
 use tracing::Instrument;
 
@@ -17,17 +19,39 @@ use crate::Inner;
 use crate::db::{ChunkRow, Which};
 use crate::prepare::{CHUNK_BYTES, unpack_chunk};
 
-/// Unpacked octets that one query reads: the memory that one slow caller holds.
-const PAGE_BYTES: usize = 1 << 20;
+/// Unpacked octets that one query reads; a slow caller holds three such pages: one being sent, one that waits, one just read.
+const PAGE_BYTES: usize = 384 << 10;
+/// The same of the first query of a call: its octets are waited for, those of later ones are read while the page before is sent.
+const FIRST_PAGE_BYTES: usize = 96 << 10;
 /// Ranges whose messages are looked up at once.
 const LOOKUP_RANGES_MAX: usize = 512;
 /// Octets of a page up to which it is unpacked at once.
 const INLINE_BYTES_MAX: usize = 128 << 10;
 
-pub(super) async fn content(
-    inner: &Arc<Inner>,
-    request: pb::ContentRequest,
-) -> Result<ReceiverStream<Result<pb::ContentChunk, Status>>, Status> {
+/// The chunks of pages, as the pages come.
+pub struct ContentPages {
+    pages: Receiver<Result<Vec<pb::ContentChunk>, Status>>,
+    page: std::vec::IntoIter<pb::ContentChunk>,
+}
+
+impl Stream for ContentPages {
+    type Item = Result<pb::ContentChunk, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(chunk) = self.page.next() {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            match ready!(self.pages.poll_recv(cx)) {
+                Some(Ok(page)) => self.page = page.into_iter(),
+                Some(Err(status)) => return Poll::Ready(Some(Err(status))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+pub(super) async fn content(inner: &Arc<Inner>, request: pb::ContentRequest) -> Result<ContentPages, Status> {
     let (grant, which) =
         ((&*request.grant, request.owner, Right::Own), Which::Id(MailboxId::new(request.mailbox_id)));
     let account = access(inner, grant, which, Rights::READ).await?.account;
@@ -38,7 +62,7 @@ pub(super) async fn content(
 pub(super) async fn content_url(
     inner: &Arc<Inner>,
     request: pb::ContentUrlRequest,
-) -> Result<ReceiverStream<Result<pb::ContentChunk, Status>>, Status> {
+) -> Result<ContentPages, Status> {
     let proof = request.url.unwrap_or_default();
     let mut request = request.request.unwrap_or_default();
     let (owner, mailbox) = url::verify(inner, &request.grant, &proof).await?;
@@ -48,12 +72,8 @@ pub(super) async fn content_url(
     Ok(answer(inner, owner, request))
 }
 
-fn answer(
-    inner: &Arc<Inner>,
-    account: AccountId,
-    request: pb::ContentRequest,
-) -> ReceiverStream<Result<pb::ContentChunk, Status>> {
-    let (sender, receiver) = channel(2);
+fn answer(inner: &Arc<Inner>, account: AccountId, request: pb::ContentRequest) -> ContentPages {
+    let (sender, pages) = channel(1);
     let inner = Arc::clone(inner);
     let work = async move {
         if let Err(status) = send_ranges(&inner, account, request, &sender).await {
@@ -62,7 +82,7 @@ fn answer(
         }
     };
     tokio::spawn(work.in_current_span());
-    ReceiverStream::new(receiver)
+    ContentPages { pages, page: Vec::new().into_iter() }
 }
 
 /// What is to be sent of one stored chunk; without a chunk, an answer that needs none.
@@ -81,9 +101,10 @@ async fn send_ranges(
     inner: &Inner,
     account: AccountId,
     request: pb::ContentRequest,
-    sender: &Sender<Result<pb::ContentChunk, Status>>,
+    sender: &Sender<Result<Vec<pb::ContentChunk>, Status>>,
 ) -> Result<(), Status> {
     let mailbox = MailboxId::new(request.mailbox_id);
+    let mut most = FIRST_PAGE_BYTES;
     for (batch_no, batch) in request.ranges.chunks(LOOKUP_RANGES_MAX).enumerate() {
         let uids: Vec<Uid> = batch.iter().filter_map(|range| Uid::new(range.uid)).collect();
         let found = inner.db.content_find(account, mailbox, &uids).await?;
@@ -92,14 +113,14 @@ async fn send_ranges(
             let mut bytes = 0;
             let full = rest.iter().position(|piece| {
                 bytes += piece.to;
-                bytes >= PAGE_BYTES
+                bytes >= most
             });
             let (page, after) = rest.split_at(full.map_or(rest.len(), |last| last + 1));
             rest = after;
-            for chunk in read_page(inner, account, page.to_vec()).await? {
-                if sender.send(Ok(chunk)).await.is_err() {
-                    return Ok(());
-                }
+            most = PAGE_BYTES;
+            let chunks = read_page(inner, account, page.to_vec()).await?;
+            if sender.send(Ok(chunks)).await.is_err() {
+                return Ok(());
             }
         }
     }

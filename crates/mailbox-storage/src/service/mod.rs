@@ -49,9 +49,9 @@ type Reply<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Mailbox for Storage {
     type FetchStream = ReceiverStream<Result<pb::FetchPage, Status>>;
-    type ContentStream = ReceiverStream<Result<pb::ContentChunk, Status>>;
+    type ContentStream = content::ContentPages;
     type FetchUrlStream = ReceiverStream<Result<pb::FetchPage, Status>>;
-    type ContentUrlStream = ReceiverStream<Result<pb::ContentChunk, Status>>;
+    type ContentUrlStream = content::ContentPages;
     type DeliverStream = ReceiverStream<Result<pb::DeliverResult, Status>>;
 
     async fn provision(&self, request: Request<pb::ProvisionRequest>) -> Reply<pb::ProvisionReply> {
