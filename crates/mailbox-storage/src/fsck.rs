@@ -25,20 +25,32 @@ pub struct Report {
 }
 
 /// Each names what is wrong as (account, text); `$1` is the account or 0 for all.
-const AUDIT: [&str; 12] = [
+const AUDIT: [&str; 13] = [
     "SELECT m.account_id, 'mailbox ' || m.id || ': a UID at or above UIDNEXT, or a mod-sequence above the highest'
        FROM mailbox m WHERE ($1 = 0 OR m.account_id = $1) AND (
          EXISTS (SELECT 1 FROM mailbox_message r WHERE r.account_id = m.account_id AND r.mailbox_id = m.id
            AND (r.uid >= m.uidnext OR r.modseq > m.highest_modseq))
-         OR EXISTS (SELECT 1 FROM tombstone r WHERE r.account_id = m.account_id AND r.mailbox_id = m.id
-           AND (r.uid >= m.uidnext OR r.modseq > m.highest_modseq)))",
-    "SELECT r.account_id, 'mailbox ' || r.mailbox_id || ': UID ' || r.uid || ' is there and expunged'
-       FROM mailbox_message r JOIN tombstone t
-         ON t.account_id = r.account_id AND t.mailbox_id = r.mailbox_id AND t.uid = r.uid
-      WHERE $1 = 0 OR r.account_id = $1",
-    "SELECT t.account_id, 'mailbox ' || t.mailbox_id || ': UID ' || t.uid || ' was expunged twice'
-       FROM tombstone t WHERE $1 = 0 OR t.account_id = $1
-      GROUP BY t.account_id, t.mailbox_id, t.uid HAVING count(*) > 1",
+         OR EXISTS (SELECT 1 FROM tombstone_run r WHERE r.account_id = m.account_id AND r.mailbox_id = m.id
+           AND (r.last_uid >= m.uidnext OR r.modseq > m.highest_modseq)))",
+    "SELECT d.account_id, 'mailbox ' || d.mailbox_id || ': UID ' || d.uid || ' is there and expunged'
+       FROM (SELECT t.account_id, t.mailbox_id, (SELECT min(r.uid) FROM mailbox_message r
+               WHERE r.account_id = t.account_id AND r.mailbox_id = t.mailbox_id
+                 AND r.uid BETWEEN t.first_uid AND t.last_uid) AS uid
+               FROM tombstone_run t WHERE $1 = 0 OR t.account_id = $1) d
+      WHERE d.uid IS NOT NULL",
+    "SELECT t.account_id, 'mailbox ' || t.mailbox_id || ': UID ' || t.first_uid || ' was expunged twice'
+       FROM (SELECT account_id, mailbox_id, first_uid, max(last_uid) OVER (PARTITION BY account_id, mailbox_id
+                 ORDER BY first_uid, last_uid ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+               FROM tombstone_run WHERE $1 = 0 OR account_id = $1) t
+      WHERE t.first_uid <= t.before",
+    "SELECT r.account_id, 'mailbox ' || r.mailbox_id || ': a change of UID ' || r.uid || ' will not be found'
+       FROM (SELECT account_id, mailbox_id, uid, modseq, min(modseq) OVER (PARTITION BY account_id, mailbox_id
+                 ORDER BY uid DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS above
+               FROM mailbox_message WHERE $1 = 0 OR account_id = $1) r
+       JOIN mailbox m ON m.account_id = r.account_id AND m.id = r.mailbox_id
+      WHERE r.above < r.modseq AND r.modseq > m.flag_changes_from
+        AND NOT EXISTS (SELECT 1 FROM flag_change c WHERE c.account_id = r.account_id AND c.mailbox_id = r.mailbox_id
+          AND c.modseq = r.modseq AND r.uid BETWEEN c.first_uid AND c.last_uid)",
     "SELECT m.account_id, 'mailbox ' || m.id || ': counters differ from its messages'
        FROM mailbox m LEFT JOIN (
          SELECT account_id, mailbox_id, count(*) AS messages, sum(1 - (flags & 1)) AS unseen,

@@ -9,6 +9,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
 /// Queue entries of one transaction: short, because deliveries wait for it.
 const GARBAGE_BATCH: i64 = 200;
 
+const DAY: i64 = 24 * 60 * 60;
+
 /// What the sweep keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct SweepPolicy {
@@ -17,13 +19,21 @@ pub struct SweepPolicy {
     /// How long a delivery or append that was never confirmed is recognised when tried again, in seconds. Senders give up
     /// after four to five days (RFC 5321 §4.5.4.1).
     pub key_seconds: i64,
-    /// Tombstones kept per mailbox; below them clients compare UIDs instead.
+    /// How long expunged UIDs are remembered, in seconds: a client that was away no longer is told just those that vanished.
+    /// Whoever was away longer compares UIDs instead.
+    pub tombstone_seconds: i64,
+    /// Runs of expunged UIDs kept per mailbox, whatever their age: a bound on what a mailbox takes.
     pub tombstones: i64,
 }
 
 impl Default for SweepPolicy {
     fn default() -> Self {
-        Self { garbage_seconds: 60 * 60, key_seconds: 5 * 24 * 60 * 60, tombstones: 50_000 }
+        Self {
+            garbage_seconds: 60 * 60,
+            key_seconds: 5 * DAY,
+            tombstone_seconds: 30 * DAY,
+            tombstones: 50_000,
+        }
     }
 }
 
@@ -34,7 +44,7 @@ pub struct Swept {
     pub garbage: u64,
     /// Delivery keys.
     pub keys: u64,
-    /// Tombstones.
+    /// Runs of expunged UIDs.
     pub tombstones: u64,
 }
 
@@ -54,7 +64,7 @@ impl Storage {
             }
         }
         swept.keys = db.sweep_keys(now() - policy.key_seconds).await?;
-        swept.tombstones = db.sweep_tombstones(policy.tombstones).await?;
+        swept.tombstones = db.sweep_tombstones(now() - policy.tombstone_seconds, policy.tombstones).await?;
         Ok(swept)
     }
 

@@ -75,7 +75,7 @@ pub(crate) async fn start(config: &Config, shutdown: &Shutdown) -> Result<Runnin
     let delivery = services::start_delivery(config, &backends, shutdown).await?;
     let readiness = Readiness::new();
     services::watch_storage(&readiness, &local.storage);
-    services::keep_up(&local.storage, shutdown);
+    services::keep_up(config, &local.storage, shutdown);
     services::watch_auth(&readiness, &local.auth);
     let addresses = Addresses {
         imap: imap.imap,

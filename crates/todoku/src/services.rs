@@ -219,7 +219,7 @@ async fn start_storage(config: &Config, readiness: &Readiness, shutdown: &Shutdo
     let hints = wiring::hints(config, Hints::none())?;
     let storage = local::open_storage(config, wiring::shared_grant_key(config)?, hints).await?;
     watch_storage(readiness, &storage);
-    keep_up(&storage, shutdown);
+    keep_up(config, &storage, shutdown);
     let server = storage.server();
     let close = shutdown.clone();
     let listen = &config.storage.listen;
@@ -247,10 +247,15 @@ async fn start_auth(config: &Config, readiness: &Readiness, shutdown: &Shutdown)
 }
 
 /// Removes what nobody refers to any more, brings old derived data up to date and merges the search index, until the stop signal.
-pub(crate) fn keep_up(storage: &Storage, shutdown: &Shutdown) {
+pub(crate) fn keep_up(config: &Config, storage: &Storage, shutdown: &Shutdown) {
+    let policy = SweepPolicy {
+        tombstone_seconds: i64::from(config.storage.tombstone_days) * 24 * 60 * 60,
+        tombstones: i64::from(config.storage.tombstones_max),
+        ..SweepPolicy::default()
+    };
     let (storage, stop) = (storage.clone(), shutdown.token());
     tokio::spawn(async move {
-        let sweeping = storage.keep_sweeping(SweepPolicy::default());
+        let sweeping = storage.keep_sweeping(policy);
         tokio::select! {
             () = stop.cancelled() => {}
             _ = async {

@@ -1,6 +1,7 @@
 //! The one narrow door to the database: batch operations, each one transaction. No domain rules on the other side of it.
 
 mod annotation;
+mod changes;
 mod index;
 pub(crate) mod postgres;
 mod raise;
@@ -264,8 +265,9 @@ pub(crate) trait Db: Send + Sync + 'static {
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64>;
     /// Removes delivery keys made before `before`.
     async fn sweep_keys(&self, before: i64) -> DbResult<u64>;
-    /// Keeps the newest `kept` tombstones of each mailbox and raises the floor accordingly.
-    async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64>;
+    /// Removes the tombstones of expunges before `before`, and all but the newest `kept` runs of each mailbox; raises the floor
+    /// accordingly. How many runs are gone.
+    async fn sweep_tombstones(&self, before: i64, kept: i64) -> DbResult<u64>;
     /// At most `limit` messages that a version below this one derived.
     async fn outdated(&self, version: i32, limit: i64) -> DbResult<Vec<(AccountId, MessageId)>>;
     /// Replaces what was derived of these messages, each wholly or not at all. How many were not of this version yet.

@@ -20,7 +20,7 @@ pub(super) const RAISE: [&str; 4] = [
     "UPDATE mailbox_message SET modseq = (SELECT m.highest_modseq FROM mailbox m
         WHERE m.account_id = mailbox_message.account_id AND m.id = mailbox_message.mailbox_id)
       WHERE account_id = $1",
-    "DELETE FROM tombstone WHERE account_id = $1",
+    "DELETE FROM tombstone_run WHERE account_id = $1",
     "UPDATE account_store SET next_uidvalidity = next_uidvalidity + 65536,
         next_mailbox_id = next_mailbox_id + 4294967296, next_message_id = next_message_id + 4294967296
       WHERE account_id = $1",

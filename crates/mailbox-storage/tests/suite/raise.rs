@@ -14,7 +14,8 @@ suite!(
 const SAVE: &str = "CREATE TABLE saved_account_store AS SELECT * FROM account_store;
     CREATE TABLE saved_mailbox AS SELECT * FROM mailbox;
     CREATE TABLE saved_mailbox_message AS SELECT * FROM mailbox_message;
-    CREATE TABLE saved_tombstone AS SELECT * FROM tombstone;
+    CREATE TABLE saved_tombstone AS SELECT * FROM tombstone_run;
+    CREATE TABLE saved_flag_change AS SELECT * FROM flag_change;
     CREATE TABLE saved_message AS SELECT * FROM message;
     CREATE TABLE saved_message_text AS SELECT * FROM message_text;
     CREATE TABLE saved_message_keys AS SELECT * FROM message_keys;
@@ -25,7 +26,8 @@ const SET_BACK: &str =
     "DELETE FROM account_store; INSERT INTO account_store SELECT * FROM saved_account_store;
     DELETE FROM mailbox; INSERT INTO mailbox SELECT * FROM saved_mailbox;
     DELETE FROM mailbox_message; INSERT INTO mailbox_message SELECT * FROM saved_mailbox_message;
-    DELETE FROM tombstone; INSERT INTO tombstone SELECT * FROM saved_tombstone;
+    DELETE FROM tombstone_run; INSERT INTO tombstone_run SELECT * FROM saved_tombstone;
+    DELETE FROM flag_change; INSERT INTO flag_change SELECT * FROM saved_flag_change;
     DELETE FROM message; INSERT INTO message SELECT * FROM saved_message;
     DELETE FROM message_text; INSERT INTO message_text SELECT * FROM saved_message_text;
     DELETE FROM message_keys; INSERT INTO message_keys SELECT * FROM saved_message_keys;

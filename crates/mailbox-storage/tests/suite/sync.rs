@@ -1,5 +1,6 @@
 //! Open, Changes, Vanished, CheckModSeqs, \Recent, the maildrop, hints.
 
+use mail_rpc::pb::store_flags_request::How;
 use mail_rpc::{Right, pb};
 use mail_types::{FlagBits, MailboxId, ModSeq};
 use mailbox_hints::Wake;
@@ -11,6 +12,8 @@ use crate::fixture::*;
 suite!(
     changes_bring_any_moment_up_to_date,
     below_the_floor_everything_is_told,
+    expunges_are_forgotten_after_some_days,
+    changes_are_found_whether_listed_or_not,
     recent_passes_to_one,
     maildrop_is_inbox,
     modseqs_of_many,
@@ -87,6 +90,67 @@ async fn below_the_floor_everything_is_told(store: &Store) {
     let exact = vanished(known(&between).modseq).await;
     assert!(!exact.below_floor);
     assert_eq!(text(&exact.vanished), "2:3");
+}
+
+async fn expunges_are_forgotten_after_some_days(store: &Store) {
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        store.append("INBOX", FlagBits::NONE, &message(name)).await;
+    }
+    let before = store.examine("INBOX").await;
+    let id = known(&before).mailbox_id;
+    store.expunge(id, "1:3,5", 0).await;
+    let between = store.examine("INBOX").await;
+    assert_eq!(store.storage.sweep(&SweepPolicy::default()).await.unwrap().tombstones, 0);
+    assert_eq!(text(&store.changes(known(&before)).await.unwrap().vanished), "1:3,5");
+    let policy = SweepPolicy { tombstone_seconds: -10, ..SweepPolicy::default() };
+    // Neighbours are one run.
+    assert_eq!(store.storage.sweep(&policy).await.unwrap().tombstones, 2);
+    let all = store.changes(known(&before)).await.unwrap();
+    assert!(all.full);
+    assert_eq!(flags_of(&all), [(4, 0), (6, 0)]);
+    assert!(!store.changes(known(&between)).await.unwrap().full);
+    store.expunge(id, "4", 0).await;
+    assert_eq!(text(&store.changes(known(&between)).await.unwrap().vanished), "4");
+}
+
+async fn changes_are_found_whether_listed_or_not(store: &Store) {
+    for name in ["a", "b", "c", "d"] {
+        store.append("INBOX", FlagBits::NONE, &message(name)).await;
+    }
+    let start = store.examine("INBOX").await;
+    let mailbox_id = known(&start).mailbox_id;
+    let flag = async |uids: &str, how: How| {
+        let flags = Some(system(FlagBits::FLAGGED));
+        let request = pb::StoreFlagsRequest {
+            mailbox_id,
+            uids: ranges(uids),
+            how: how.into(),
+            flags,
+            ..Default::default()
+        };
+        store.store(request).await.unwrap();
+    };
+    flag("1", How::Add).await;
+    // More than are listed, so that the first one is not any more.
+    for _ in 0..600 {
+        flag("3", How::Add).await;
+        flag("3", How::Remove).await;
+    }
+    let middle = store.examine("INBOX").await;
+    flag("2,4", How::Add).await;
+    store.append("INBOX", FlagBits::NONE, &message("e")).await;
+    let long = store.changes(known(&start)).await.unwrap();
+    assert!(!long.full);
+    let flagged = FlagBits::FLAGGED.bits();
+    assert_eq!(flags_of(&long), [(1, flagged), (2, flagged), (3, 0), (4, flagged), (5, 0)]);
+    let short = store.changes(known(&middle)).await.unwrap();
+    assert!(!short.full);
+    assert_eq!(flags_of(&short), [(2, flagged), (4, flagged), (5, 0)]);
+    store.sql("DELETE FROM flag_change WHERE modseq > (SELECT max(modseq) - 60 FROM mailbox_message)").await;
+    let report = store.storage.fsck(Some(ALICE)).await.unwrap();
+    assert!(report.findings.iter().any(|finding| finding.what.contains("will not be found")));
+    store.sql("UPDATE mailbox SET flag_changes_from = highest_modseq").await;
+    assert_eq!(flags_of(&store.changes(known(&middle)).await.unwrap()), flags_of(&short));
 }
 
 async fn recent_passes_to_one(store: &Store) {

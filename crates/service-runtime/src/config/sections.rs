@@ -149,6 +149,11 @@ section! {
     StorageConfig {
         /// gRPC listener.
         listen: String = "127.0.0.1:7001".into(),
+        /// Days for which expunged UIDs are remembered, for clients with QRESYNC (RFC 7162 §3.2.10) that come back. Whoever was away
+        /// longer compares UIDs.
+        tombstone_days: u32 = 30,
+        /// Runs of expunged UIDs remembered per mailbox, whatever their age.
+        tombstones_max: u32 = 50_000,
     }
 }
 

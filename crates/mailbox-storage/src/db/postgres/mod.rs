@@ -394,8 +394,8 @@ impl Db for Postgres {
             .await?;
         Ok(done.rows_affected())
     }
-    async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64> {
-        write::sweep_tombstones(&self.pool, kept).await
+    async fn sweep_tombstones(&self, before: i64, kept: i64) -> DbResult<u64> {
+        write::sweep_tombstones(&self.pool, before, kept).await
     }
     async fn accounts(&self, after: AccountId, limit: i64) -> DbResult<Vec<AccountId>> {
         upkeep::accounts(&self.pool, after, limit).await

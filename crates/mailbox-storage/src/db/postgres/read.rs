@@ -48,26 +48,39 @@ pub(super) async fn sync(
     since: Option<Since>,
 ) -> DbResult<Option<SyncRows>> {
     let (by, id, name) = which_sql(which);
-    // The two branches of the entries differ in their index: by mod-sequence for what changed, by UID for everything.
+    // What is listed is looked at first to last; LATERAL with OFFSET 0 makes the planner walk the ranges by the primary key.
+    let listed = changes::ranges_since("$1", "m.id", "m.since");
     let sql = format!(
-        "WITH m AS MATERIALIZED (
+        "WITH n AS MATERIALIZED (
            SELECT m.*, CASE WHEN m.id = $4 AND $5 BETWEEN m.tombstone_floor AND m.highest_modseq
                             THEN $5 ELSE -1 END AS since
-             FROM mailbox m WHERE m.account_id = $1 AND {by})
-         SELECT {}, m.since, e.uids, e.flags, e.modseqs, e.messages, t.uids
+             FROM mailbox m WHERE m.account_id = $1 AND {by}),
+         m AS MATERIALIZED (
+           SELECT n.*, n.since < n.highest_modseq AND n.since < n.flag_changes_from AS look_at_all,
+                  n.since < n.highest_modseq AND n.since >= n.flag_changes_from AS look_at_listed,
+                  CASE WHEN n.since >= n.flag_changes_from AND n.since < n.highest_modseq THEN coalesce(
+                    (SELECT x.uid FROM mailbox_message x
+                      WHERE x.account_id = $1 AND x.mailbox_id = n.id AND x.modseq <= n.since
+                      ORDER BY x.uid DESC LIMIT 1), 0) END AS last_old FROM n)
+         SELECT {}, m.since, e.uids, e.flags, e.modseqs, e.messages, t.firsts, t.lasts
            FROM m
            CROSS JOIN LATERAL (
              SELECT array_agg(x.uid) AS uids, array_agg(x.flags) AS flags, array_agg(x.modseq) AS modseqs,
                     array_agg(x.message_id) AS messages
                FROM (SELECT * FROM (
                  SELECT mm.uid, mm.flags, mm.modseq, mm.message_id FROM mailbox_message mm
-                  WHERE m.since < 0 AND mm.account_id = $1 AND mm.mailbox_id = m.id
+                  WHERE m.look_at_all AND mm.account_id = $1 AND mm.mailbox_id = m.id AND mm.modseq > m.since
                  UNION ALL
                  SELECT mm.uid, mm.flags, mm.modseq, mm.message_id FROM mailbox_message mm
-                  WHERE m.since >= 0 AND m.since < m.highest_modseq AND mm.account_id = $1
-                    AND mm.mailbox_id = m.id AND mm.modseq > m.since AND mm.modseq > 0) both_kinds ORDER BY uid) x) e
+                  WHERE m.look_at_listed AND mm.account_id = $1 AND mm.mailbox_id = m.id AND mm.uid > m.last_old
+                 UNION ALL
+                 SELECT mm.uid, mm.flags, mm.modseq, mm.message_id FROM {listed} r CROSS JOIN LATERAL (
+                   SELECT x.uid, x.flags, x.modseq, x.message_id FROM mailbox_message x
+                    WHERE m.look_at_listed AND x.account_id = $1 AND x.mailbox_id = m.id
+                      AND x.uid BETWEEN r.first AND least(r.last, m.last_old) AND x.modseq > m.since OFFSET 0) mm
+                 ) all_kinds ORDER BY uid) x) e
            CROSS JOIN LATERAL (
-             SELECT array_agg(d.uid) AS uids FROM tombstone d
+             SELECT array_agg(d.first_uid) AS firsts, array_agg(d.last_uid) AS lasts FROM tombstone_run d
               WHERE m.since >= 0 AND m.since < m.highest_modseq AND d.account_id = $1 AND d.mailbox_id = m.id
                 AND d.modseq > m.since) t",
         mailbox_columns("m")
@@ -91,7 +104,7 @@ pub(super) async fn sync(
         state: mailbox_row(&row, 0)?,
         full: row.try_get::<i64, _>(MAILBOX_COLUMNS_LEN)? < 0,
         entries,
-        vanished: uid_set(column(5)?)?,
+        vanished: uid_runs(column(5)?.into_iter().zip(column(6)?))?,
     }))
 }
 
@@ -101,18 +114,19 @@ pub(super) async fn vanished(
     mailbox: MailboxId,
     since: i64,
 ) -> DbResult<Option<(i64, UidSet)>> {
-    let row: Option<(i64, Vec<i64>)> = sqlx::query_as(
-        "SELECT m.tombstone_floor, ARRAY(
-           SELECT d.uid FROM tombstone d WHERE d.account_id = $1 AND d.mailbox_id = $2 AND d.modseq > $3)
-         FROM mailbox m WHERE m.account_id = $1 AND m.id = $2",
+    let row = sqlx::query(
+        "SELECT m.tombstone_floor, t.firsts, t.lasts FROM mailbox m CROSS JOIN LATERAL (
+           SELECT array_agg(d.first_uid) AS firsts, array_agg(d.last_uid) AS lasts
+             FROM tombstone_run d WHERE d.account_id = $1 AND d.mailbox_id = $2 AND d.modseq > $3) t
+         WHERE m.account_id = $1 AND m.id = $2",
     )
     .bind(account.as_i64())
     .bind(mailbox.as_i64())
     .bind(since)
     .fetch_optional(pool)
     .await?;
-    let Some((floor, uids)) = row else { return Ok(None) };
-    Ok(Some((floor, uid_set(uids)?)))
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some((row.try_get(0)?, uid_runs(array(&row, 1)?.into_iter().zip(array(&row, 2)?))?)))
 }
 
 pub(super) async fn modseqs(pool: &PgPool, watches: &[(AccountId, MailboxId)]) -> DbResult<Vec<i64>> {

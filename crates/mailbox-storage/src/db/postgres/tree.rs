@@ -123,7 +123,8 @@ const DELETE: &str = "
       gone AS (DELETE FROM mailbox_message WHERE account_id = $1 AND mailbox_id = $2 RETURNING message_id),
       queued AS (INSERT INTO garbage SELECT DISTINCT $1::bigint, message_id, $3::bigint FROM gone
         ON CONFLICT (account_id, message_id) DO UPDATE SET since = excluded.since),
-      unburied AS (DELETE FROM tombstone WHERE account_id = $1 AND mailbox_id = $2),
+      unburied AS (DELETE FROM tombstone_run WHERE account_id = $1 AND mailbox_id = $2),
+      forgotten AS (DELETE FROM flag_change WHERE account_id = $1 AND mailbox_id = $2),
       bare AS (DELETE FROM annotation WHERE account_id = $1 AND mailbox_id = $2),
       unsigned AS (DELETE FROM url_key WHERE account_id = $1 AND mailbox_id = $2)
     UPDATE account_store SET used_bytes = used_bytes - box.bytes, used_messages = used_messages - box.messages

@@ -31,7 +31,8 @@ pub(super) async fn account_purge(pool: &PgPool, account: AccountId) -> DbResult
         "DELETE FROM account_store WHERE account_id = $1",
         "DELETE FROM mailbox WHERE account_id = $1",
         "DELETE FROM mailbox_message WHERE account_id = $1",
-        "DELETE FROM tombstone WHERE account_id = $1",
+        "DELETE FROM tombstone_run WHERE account_id = $1",
+        "DELETE FROM flag_change WHERE account_id = $1",
         "DELETE FROM content WHERE account_id = $1",
         "DELETE FROM message_text WHERE account_id = $1",
         "DELETE FROM search_tail WHERE account_id = $1",
@@ -226,29 +227,34 @@ pub(super) async fn sweep_garbage(pool: &PgPool, before: i64, limit: i64) -> DbR
     Ok(looked_at.unsigned_abs())
 }
 
-pub(super) async fn sweep_tombstones(pool: &PgPool, kept: i64) -> DbResult<u64> {
-    let crowded: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT account_id, mailbox_id FROM tombstone GROUP BY account_id, mailbox_id HAVING count(*) > $1",
-    )
-    .bind(kept)
-    .fetch_all(pool)
-    .await?;
+/// Mailboxes with runs that are to go, and up to which mod-sequence.
+const DOOMED: &str = "
+    SELECT account_id, mailbox_id, max(modseq) FROM (
+      SELECT account_id, mailbox_id, max(modseq) AS modseq FROM tombstone_run WHERE expunged_at < $1
+       GROUP BY account_id, mailbox_id
+      UNION ALL
+      SELECT c.account_id, c.mailbox_id, f.modseq FROM (
+        SELECT account_id, mailbox_id FROM tombstone_run GROUP BY account_id, mailbox_id HAVING count(*) > $2) c
+       CROSS JOIN LATERAL (
+         SELECT t.modseq FROM tombstone_run t WHERE t.account_id = c.account_id AND t.mailbox_id = c.mailbox_id
+          ORDER BY t.modseq DESC, t.first_uid DESC LIMIT 1 OFFSET $2) f) both_kinds
+     GROUP BY account_id, mailbox_id";
+
+pub(super) async fn sweep_tombstones(pool: &PgPool, before: i64, kept: i64) -> DbResult<u64> {
+    let doomed: Vec<(i64, i64, i64)> = sqlx::query_as(DOOMED).bind(before).bind(kept).fetch_all(pool).await?;
     let mut removed = 0;
-    for (account, mailbox) in crowded {
+    for (account, mailbox, floor) in doomed {
         // The update locks the mailbox first, as every writer does; the floor is raised in the same statement that makes it true.
         let done = sqlx::query(
-            "WITH floor AS (
-               SELECT modseq FROM tombstone WHERE account_id = $1 AND mailbox_id = $2
-                ORDER BY modseq DESC, uid DESC LIMIT 1 OFFSET $3),
-             raised AS (
-               UPDATE mailbox m SET tombstone_floor = greatest(m.tombstone_floor, floor.modseq) FROM floor
+            "WITH raised AS (
+               UPDATE mailbox m SET tombstone_floor = greatest(m.tombstone_floor, $3)
                 WHERE m.account_id = $1 AND m.id = $2 RETURNING m.tombstone_floor)
-             DELETE FROM tombstone t USING raised
+             DELETE FROM tombstone_run t USING raised
               WHERE t.account_id = $1 AND t.mailbox_id = $2 AND t.modseq <= raised.tombstone_floor",
         )
         .bind(account)
         .bind(mailbox)
-        .bind(kept)
+        .bind(floor)
         .execute(pool)
         .await?;
         removed += done.rows_affected();

@@ -81,18 +81,21 @@ pub(super) async fn sync(
             changed(conn, owner, state.id, reader.account, since.map_or(0, |since| since.modseq)).await?;
     }
     if let Some(since) = since {
-        let gone: Vec<(i64,)> = sqlx::query_as(
-            "SELECT uid FROM tombstone WHERE account_id = $1 AND mailbox_id = $2 AND modseq > $3",
+        let gone: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT first_uid, last_uid FROM tombstone_run WHERE account_id = $1 AND mailbox_id = $2 AND modseq > $3",
         )
         .bind(owner.as_i64())
         .bind(state.id.as_i64())
         .bind(since.modseq)
         .fetch_all(conn)
         .await?;
-        vanished = set_of(gone.into_iter().map(|(uid,)| uid))?;
+        vanished = uid_runs(gone)?;
     }
     Ok(Some((SyncRows { state, full: since.is_none(), entries, vanished }, rights)))
 }
+
+/// UID, flags, mod-sequence, message, and the reader's \Seen and its mod-sequence.
+type ReaderFields = (i64, i64, i64, i64, i64, i64);
 
 /// What a reader sees of messages that changed for that reader after `since`; 0: of all.
 async fn changed(
@@ -104,23 +107,37 @@ async fn changed(
 ) -> DbResult<Vec<Entry>> {
     const COLUMNS: &str =
         "mm.uid, mm.flags, mm.modseq, mm.message_id, coalesce(s.seen, 0), coalesce(s.modseq, 0)";
-    let rows: Vec<(i64, i64, i64, i64, i64, i64)> = sqlx::query_as(AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM mailbox_message mm LEFT JOIN reader_seen s
-           ON s.account_id = mm.account_id AND s.mailbox_id = mm.mailbox_id AND s.uid = mm.uid AND s.reader_id = $3
-         WHERE mm.account_id = $1 AND mm.mailbox_id = $2 AND mm.modseq > $4
-         UNION
-         SELECT {COLUMNS} FROM reader_seen s JOIN mailbox_message mm
+    let mut found: Vec<ReaderFields> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM reader_seen s JOIN mailbox_message mm
            ON mm.account_id = s.account_id AND mm.mailbox_id = s.mailbox_id AND mm.uid = s.uid
-         WHERE s.reader_id = $3 AND s.account_id = $1 AND s.mailbox_id = $2 AND s.modseq > $4
-         ORDER BY 1"
+         WHERE s.reader_id = $3 AND s.account_id = $1 AND s.mailbox_id = $2 AND s.modseq > $4"
     )))
     .bind(owner.as_i64())
     .bind(mailbox.as_i64())
     .bind(reader.as_i64())
     .bind(since)
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    rows.into_iter()
+    for (first, last) in where_changed(conn, owner, mailbox, since).await? {
+        let rows: Vec<ReaderFields> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM mailbox_message mm LEFT JOIN reader_seen s
+               ON s.account_id = mm.account_id AND s.mailbox_id = mm.mailbox_id AND s.uid = mm.uid AND s.reader_id = $3
+             WHERE mm.account_id = $1 AND mm.mailbox_id = $2 AND mm.uid BETWEEN $5 AND $6 AND mm.modseq > $4"
+        )))
+        .bind(owner.as_i64())
+        .bind(mailbox.as_i64())
+        .bind(reader.as_i64())
+        .bind(since)
+        .bind(first)
+        .bind(last)
+        .fetch_all(&mut *conn)
+        .await?;
+        found.extend(rows);
+    }
+    found.sort_unstable_by_key(|(uid, ..)| *uid);
+    found.dedup_by_key(|(uid, ..)| *uid);
+    found
+        .into_iter()
         .map(|(uid, flags, modseq, message, seen, seen_at)| {
             Ok(Entry {
                 uid: Uid::try_from(uid).map_err(damaged)?,
@@ -130,6 +147,39 @@ async fn changed(
             })
         })
         .collect()
+}
+
+/// Ranges of UIDs that hold all messages whose own mod-sequence is above `since`.
+async fn where_changed(
+    conn: &mut Conn,
+    owner: AccountId,
+    mailbox: MailboxId,
+    since: i64,
+) -> DbResult<Vec<(i64, i64)>> {
+    let last_old: Option<i64> = sqlx::query_scalar(
+        "SELECT CASE WHEN m.flag_changes_from <= $3 THEN coalesce(
+             (SELECT x.uid FROM mailbox_message x
+               WHERE x.account_id = $1 AND x.mailbox_id = $2 AND x.modseq <= $3 ORDER BY x.uid DESC LIMIT 1), 0) END
+           FROM mailbox m WHERE m.account_id = $1 AND m.id = $2",
+    )
+    .bind(owner.as_i64())
+    .bind(mailbox.as_i64())
+    .bind(since)
+    .fetch_one(&mut *conn)
+    .await?;
+    let Some(last_old) = last_old else { return Ok(vec![(0, i64::from(u32::MAX))]) };
+    let listed = changes::ranges_since("$1", "$2", "$3");
+    let mut ranges: Vec<(i64, i64)> =
+        sqlx::query_as(AssertSqlSafe(format!("SELECT r.first, r.last FROM {listed} r WHERE r.first <= $4")))
+            .bind(owner.as_i64())
+            .bind(mailbox.as_i64())
+            .bind(since)
+            .bind(last_old)
+            .fetch_all(conn)
+            .await?;
+    ranges.iter_mut().for_each(|range| range.1 = range.1.min(last_old));
+    ranges.push((last_old + 1, i64::from(u32::MAX)));
+    Ok(ranges)
 }
 
 /// The flags that all share, and \Seen as the reader has it.

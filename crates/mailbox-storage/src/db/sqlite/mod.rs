@@ -359,8 +359,8 @@ impl Db for Sqlite {
     async fn sweep_keys(&self, before: i64) -> DbResult<u64> {
         self.writer.run(Haste::Later, move |c| Box::pin(upkeep::keys(c, before))).await
     }
-    async fn sweep_tombstones(&self, kept: i64) -> DbResult<u64> {
-        self.writer.run(Haste::Later, move |c| Box::pin(upkeep::tombstones(c, kept))).await
+    async fn sweep_tombstones(&self, before: i64, kept: i64) -> DbResult<u64> {
+        self.writer.run(Haste::Later, move |c| Box::pin(upkeep::tombstones(c, before, kept))).await
     }
     async fn accounts(&self, after: AccountId, limit: i64) -> DbResult<Vec<AccountId>> {
         upkeep::accounts(&self.pool, after, limit).await

@@ -50,24 +50,35 @@ pub(super) async fn sync(
     since: Option<Since>,
 ) -> DbResult<Option<SyncRows>> {
     let (by, id, name) = which_sql(which);
-    // The two branches of the entries differ in their index: by mod-sequence for what changed, by UID for everything.
+    const PACKED: &str = "group_concat(uid || ',' || flags || ',' || modseq || ',' || message_id)";
+    let listed = changes::ranges_since("$1", "m.id", "m.since");
+    // CROSS JOIN fixes the order of the loops: the ranges as they are listed, inside them by the index.
     let sql = format!(
-        "WITH m AS MATERIALIZED (
+        "WITH n AS MATERIALIZED (
            SELECT m.*, CASE WHEN m.id = $4 AND $5 BETWEEN m.tombstone_floor AND m.highest_modseq
                             THEN $5 ELSE -1 END AS since
-             FROM mailbox m WHERE m.account_id = $1 AND {by})
+             FROM mailbox m WHERE m.account_id = $1 AND {by}),
+         m AS MATERIALIZED (
+           SELECT n.*, CASE WHEN n.since >= n.flag_changes_from AND n.since < n.highest_modseq THEN coalesce(
+                    (SELECT uid FROM mailbox_message WHERE account_id = $1 AND mailbox_id = n.id AND modseq <= n.since
+                      ORDER BY uid DESC LIMIT 1), 0) END AS last_old FROM n)
          SELECT {MAILBOX_COLUMNS}, m.since,
-           CASE WHEN m.since < 0 THEN
-             (SELECT group_concat(uid || ',' || flags || ',' || modseq || ',' || message_id) FROM
-               (SELECT uid, flags, modseq, message_id FROM mailbox_message
-                 WHERE account_id = $1 AND mailbox_id = m.id ORDER BY uid))
+           CASE WHEN m.last_old IS NOT NULL THEN
+             (SELECT {PACKED} FROM (
+                SELECT uid, flags, modseq, message_id FROM mailbox_message
+                 WHERE account_id = $1 AND mailbox_id = m.id AND uid > m.last_old
+                UNION ALL
+                SELECT x.uid, x.flags, x.modseq, x.message_id FROM {listed} r CROSS JOIN mailbox_message x
+                 WHERE x.account_id = $1 AND x.mailbox_id = m.id AND x.uid BETWEEN r.first AND min(r.last, m.last_old)
+                   AND x.modseq > m.since
+                ORDER BY uid))
            WHEN m.since < m.highest_modseq THEN
-             (SELECT group_concat(uid || ',' || flags || ',' || modseq || ',' || message_id) FROM
-               (SELECT uid, flags, modseq, message_id FROM mailbox_message INDEXED BY mailbox_message_by_modseq
+             (SELECT {PACKED} FROM
+               (SELECT uid, flags, modseq, message_id FROM mailbox_message
                  WHERE account_id = $1 AND mailbox_id = m.id AND modseq > m.since ORDER BY uid))
            END,
            CASE WHEN m.since >= 0 AND m.since < m.highest_modseq THEN
-             (SELECT group_concat(uid) FROM tombstone
+             (SELECT group_concat(first_uid || ',' || last_uid) FROM tombstone_run
                WHERE account_id = $1 AND mailbox_id = m.id AND modseq > m.since)
            END
          FROM m"
@@ -87,8 +98,12 @@ pub(super) async fn sync(
         state: mailbox_row(&row, 0)?,
         full: since < 0,
         entries: entries.into_iter().map(entry).collect::<DbResult<_>>()?,
-        vanished: uid_set(numbers(row.try_get(MAILBOX_COLUMNS_LEN + 2)?)?)?,
+        vanished: vanished_runs(row.try_get(MAILBOX_COLUMNS_LEN + 2)?)?,
     }))
+}
+
+fn vanished_runs(packed: Option<&str>) -> DbResult<UidSet> {
+    uid_runs(numbers(packed)?.into_iter().map(|[first, last]| (first, last)))
 }
 
 pub(super) async fn vanished(
@@ -99,7 +114,8 @@ pub(super) async fn vanished(
 ) -> DbResult<Option<(i64, UidSet)>> {
     let row: Option<(i64, Option<String>)> = sqlx::query_as(
         "SELECT m.tombstone_floor,
-           (SELECT group_concat(uid) FROM tombstone WHERE account_id = $1 AND mailbox_id = $2 AND modseq > $3)
+           (SELECT group_concat(first_uid || ',' || last_uid) FROM tombstone_run
+             WHERE account_id = $1 AND mailbox_id = $2 AND modseq > $3)
          FROM mailbox m WHERE m.account_id = $1 AND m.id = $2",
     )
     .bind(account.as_i64())
@@ -107,8 +123,8 @@ pub(super) async fn vanished(
     .bind(since)
     .fetch_optional(pool)
     .await?;
-    let Some((floor, uids)) = row else { return Ok(None) };
-    Ok(Some((floor, uid_set(numbers(uids.as_deref())?)?)))
+    let Some((floor, runs)) = row else { return Ok(None) };
+    Ok(Some((floor, vanished_runs(runs.as_deref())?)))
 }
 
 pub(super) async fn modseqs(pool: &SqlitePool, watches: &[(AccountId, MailboxId)]) -> DbResult<Vec<i64>> {

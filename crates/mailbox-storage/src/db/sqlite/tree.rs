@@ -114,7 +114,8 @@ const DELETE: &str = "
     UPDATE account_store SET used_bytes = used_bytes - m.bytes, used_messages = used_messages - m.messages
       FROM mailbox m WHERE account_store.account_id = $1 AND m.account_id = $1 AND m.id = $2;
     DELETE FROM mailbox_message WHERE account_id = $1 AND mailbox_id = $2;
-    DELETE FROM tombstone WHERE account_id = $1 AND mailbox_id = $2;
+    DELETE FROM flag_change WHERE account_id = $1 AND mailbox_id = $2;
+    DELETE FROM tombstone_run WHERE account_id = $1 AND mailbox_id = $2;
     DELETE FROM annotation WHERE account_id = $1 AND mailbox_id = $2;
     DELETE FROM url_key WHERE account_id = $1 AND mailbox_id = $2;
     DELETE FROM mailbox WHERE account_id = $1 AND id = $2;";

@@ -37,24 +37,23 @@ pub(super) async fn keys(conn: &mut SqliteConnection, before: i64) -> DbResult<u
     Ok(done.rows_affected())
 }
 
-pub(super) async fn tombstones(conn: &mut SqliteConnection, kept: i64) -> DbResult<u64> {
-    let crowded: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT account_id, mailbox_id FROM tombstone GROUP BY account_id, mailbox_id HAVING count(*) > $1",
-    )
-    .bind(kept)
-    .fetch_all(&mut *conn)
-    .await?;
+/// Mailboxes with runs that are to go, and up to which mod-sequence.
+const DOOMED: &str = "
+    SELECT account_id, mailbox_id, max(modseq) FROM (
+      SELECT account_id, mailbox_id, max(modseq) AS modseq FROM tombstone_run WHERE expunged_at < $1
+       GROUP BY account_id, mailbox_id
+      UNION ALL
+      SELECT c.account_id, c.mailbox_id, (
+          SELECT t.modseq FROM tombstone_run t WHERE t.account_id = c.account_id AND t.mailbox_id = c.mailbox_id
+           ORDER BY t.modseq DESC, t.first_uid DESC LIMIT 1 OFFSET $2)
+        FROM (SELECT account_id, mailbox_id FROM tombstone_run GROUP BY account_id, mailbox_id HAVING count(*) > $2) c)
+     GROUP BY account_id, mailbox_id";
+
+pub(super) async fn tombstones(conn: &mut SqliteConnection, before: i64, kept: i64) -> DbResult<u64> {
+    let doomed: Vec<(i64, i64, i64)> =
+        sqlx::query_as(DOOMED).bind(before).bind(kept).fetch_all(&mut *conn).await?;
     let mut removed = 0;
-    for (account, mailbox) in crowded {
-        let floor: i64 = sqlx::query_scalar(
-            "SELECT modseq FROM tombstone WHERE account_id = $1 AND mailbox_id = $2
-              ORDER BY modseq DESC, uid DESC LIMIT 1 OFFSET $3",
-        )
-        .bind(account)
-        .bind(mailbox)
-        .bind(kept)
-        .fetch_one(&mut *conn)
-        .await?;
+    for (account, mailbox, floor) in doomed {
         sqlx::query(
             "UPDATE mailbox SET tombstone_floor = max(tombstone_floor, $3) WHERE account_id = $1 AND id = $2",
         )
@@ -63,13 +62,14 @@ pub(super) async fn tombstones(conn: &mut SqliteConnection, kept: i64) -> DbResu
         .bind(floor)
         .execute(&mut *conn)
         .await?;
-        let done =
-            sqlx::query("DELETE FROM tombstone WHERE account_id = $1 AND mailbox_id = $2 AND modseq <= $3")
-                .bind(account)
-                .bind(mailbox)
-                .bind(floor)
-                .execute(&mut *conn)
-                .await?;
+        let done = sqlx::query(
+            "DELETE FROM tombstone_run WHERE account_id = $1 AND mailbox_id = $2 AND modseq <= $3",
+        )
+        .bind(account)
+        .bind(mailbox)
+        .bind(floor)
+        .execute(&mut *conn)
+        .await?;
         removed += done.rows_affected();
     }
     Ok(removed)

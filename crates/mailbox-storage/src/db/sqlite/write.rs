@@ -28,7 +28,8 @@ pub(super) async fn account_create(
 
 pub(super) async fn account_purge(conn: &mut SqliteConnection, account: AccountId) -> DbResult<()> {
     sqlx::query(
-        "DELETE FROM mailbox_message WHERE account_id = $1; DELETE FROM tombstone WHERE account_id = $1;
+        "DELETE FROM mailbox_message WHERE account_id = $1; DELETE FROM tombstone_run WHERE account_id = $1;
+         DELETE FROM flag_change WHERE account_id = $1;
          DELETE FROM content WHERE account_id = $1; DELETE FROM message_text WHERE account_id = $1;
          DELETE FROM search_tail WHERE account_id = $1; DELETE FROM search_segment WHERE account_id = $1;
          DELETE FROM search_slices WHERE account_id = $1;
@@ -167,21 +168,46 @@ pub(super) async fn store_flags(
             "UPDATE mailbox_message SET flags = flags & $5 | $6, modseq = $4
               WHERE account_id = $1 AND mailbox_id = $2 AND uid IN (SELECT mm.uid FROM {NAMED});
              UPDATE mailbox SET highest_modseq = $4, unseen = $7, deleted = $8
-              WHERE account_id = $1 AND id = $2"
+              WHERE account_id = $1 AND id = $2;
+             INSERT INTO flag_change SELECT $1, $2, $4, r.value ->> 0, r.value ->> 1 FROM json_each($9) r"
         );
+        let uids = UidSet::from_ranges(uids);
         sqlx::query(AssertSqlSafe(sql))
             .bind(request.account.as_i64())
             .bind(request.mailbox.as_i64())
-            .bind(ranges_json(&UidSet::from_ranges(uids)))
+            .bind(ranges_json(&uids))
             .bind(state.highest_modseq)
             .bind(request.keep)
             .bind(request.set)
             .bind(state.unseen)
             .bind(state.deleted)
-            .execute(conn)
+            .bind(ranges_json(&changes::noted(&uids)))
+            .execute(&mut *conn)
             .await?;
+        forget_old_changes(conn, request.account, &state).await?;
     }
     Ok(Some(FlagsStored { written: Written { state, before, entries, vanished: UidSet::new() }, modified }))
+}
+
+/// Now and then, since it costs as much as the change.
+async fn forget_old_changes(
+    conn: &mut SqliteConnection,
+    account: AccountId,
+    state: &MailboxRow,
+) -> DbResult<()> {
+    if state.highest_modseq % changes::FORGET_EVERY != 0 {
+        return Ok(());
+    }
+    sqlx::query(
+        "DELETE FROM flag_change WHERE account_id = $1 AND mailbox_id = $2 AND modseq <= $3;
+         UPDATE mailbox SET flag_changes_from = max(flag_changes_from, $3) WHERE account_id = $1 AND id = $2",
+    )
+    .bind(account.as_i64())
+    .bind(state.id.as_i64())
+    .bind(state.highest_modseq - changes::KEPT)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// The messages of a mailbox that are in `$3`, as the FROM clause of a query.
@@ -243,7 +269,7 @@ async fn remove(
     let sql = format!(
         "INSERT INTO garbage SELECT $1, mm.message_id, $5 FROM {NAMED} WHERE true
            ON CONFLICT DO UPDATE SET since = excluded.since;
-         INSERT INTO tombstone SELECT $1, $2, $4, mm.uid FROM {NAMED};
+         INSERT INTO tombstone_run SELECT $1, $2, $4, r.value ->> 0, r.value ->> 1, $5 FROM json_each($3) r;
          DELETE FROM mailbox_message WHERE account_id = $1 AND mailbox_id = $2
            AND uid IN (SELECT mm.uid FROM {NAMED});
          UPDATE mailbox SET highest_modseq = $4, messages = $6, unseen = $7, deleted = $8, bytes = $9,
