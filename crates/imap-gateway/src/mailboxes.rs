@@ -47,13 +47,16 @@ impl Mailboxes {
         self.latest(whose, mailbox)
     }
 
-    /// Remembers a snapshot, unless a newer one is there. (Two sessions may do so at once, and the older win: harmless.)
-    pub(crate) fn keep(&self, whose: Whose, snapshot: &Arc<Snapshot>) {
+    /// Remembers a snapshot, unless a newer one is there. (Two sessions may do so at once, and the older win: harmless.) Returns the
+    /// one to go on with: of many sessions that ask for the same news at once, all share what the first one made of it.
+    pub(crate) fn keep(&self, whose: Whose, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         let key = (whose, snapshot.meta().mailbox);
         match self.snapshots.get(&key) {
+            Some(held) if held.meta() == snapshot.meta() => return held,
             Some(held) if held.meta().modseq >= snapshot.meta().modseq => {}
-            _ => self.snapshots.insert(key, Arc::clone(snapshot)),
+            _ => self.snapshots.insert(key, Arc::clone(&snapshot)),
         }
+        snapshot
     }
 
     pub(crate) fn keep_name(&self, whose: Whose, name: &str, mailbox: MailboxId) {
@@ -61,5 +64,36 @@ impl Mailboxes {
         if self.ids.get(&key) != Some(mailbox) {
             self.ids.insert(key, mailbox);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mail_types::{AccountId, ModSeq};
+
+    use super::*;
+    use crate::snapshot::Meta;
+
+    fn snapshot(modseq: u64) -> Arc<Snapshot> {
+        let meta = Meta {
+            mailbox: MailboxId::new(1),
+            uid_validity: 9,
+            uid_next: 1,
+            modseq: ModSeq::new(modseq),
+            keywords: Arc::default(),
+        };
+        Arc::new(Snapshot::new(meta, &[]))
+    }
+
+    #[test]
+    fn sessions_with_the_same_news_share_a_snapshot() {
+        let (mailboxes, whose) = (Mailboxes::new(1 << 20), Whose::own(AccountId::new(7)));
+        let first = mailboxes.keep(whose, snapshot(5));
+        assert!(Arc::ptr_eq(&first, &mailboxes.keep(whose, snapshot(5))));
+        let older = snapshot(4);
+        assert!(Arc::ptr_eq(&older, &mailboxes.keep(whose, Arc::clone(&older))));
+        assert!(Arc::ptr_eq(&first, &mailboxes.latest(whose, MailboxId::new(1)).unwrap()));
+        let newer = mailboxes.keep(whose, snapshot(6));
+        assert!(Arc::ptr_eq(&newer, &mailboxes.latest(whose, MailboxId::new(1)).unwrap()));
     }
 }

@@ -90,10 +90,10 @@ impl Session {
         expunges: Expunges,
         own: Option<OwnStore<'_>>,
     ) -> Result<(), CmdError> {
-        let mut newer = Snapshot::from_reply(Some(known), reply)?;
+        let newer = Snapshot::from_reply(Some(known), reply)?;
         let is_frozen = self.wants_no_news();
         let State::Selected(_, selected) = &mut self.state else { return Ok(()) };
-        self.gateway.mailboxes.keep(selected.whose, &newer);
+        let mut newer = self.gateway.mailboxes.keep(selected.whose, newer);
         let mut expunges = expunges;
         if is_frozen && own.is_some() {
             // RFC 5465 §3.1: the client's own STORE brings no news of others.

@@ -209,7 +209,7 @@ async fn elsewhere(
     };
     let reply = gateway.backends.mailbox.open(request).await?;
     let snapshot = Snapshot::from_reply(known.as_ref(), &reply)?;
-    gateway.mailboxes.keep(whose, &snapshot);
+    let snapshot = gateway.mailboxes.keep(whose, snapshot);
     let mailbox = snapshot.meta().mailbox;
     let view = View::of(owner, snapshot);
     let compiled = Compiled::elsewhere(&view, &search.key)?;

@@ -55,7 +55,7 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
     };
     let reply = gateway.backends.mailbox.open(request).await?;
     let snapshot = Snapshot::from_reply(known.as_ref(), &reply)?;
-    gateway.mailboxes.keep(whose, &snapshot);
+    let snapshot = gateway.mailboxes.keep(whose, snapshot);
     gateway.mailboxes.keep_name(whose, &name, snapshot.meta().mailbox);
 
     let mut view = View::of(whose.to_pb(), Arc::clone(&snapshot));
