@@ -51,6 +51,8 @@ pub(super) struct Sizes {
     mixed_seconds: u64,
     downloads: usize,
     idle_sessions: usize,
+    /// Sessions that wait on the large mailbox.
+    big_idle_sessions: usize,
     pushes: usize,
     /// How often a short command is repeated, and one that moves all messages.
     repeats: [usize; 2],
@@ -64,6 +66,7 @@ pub(super) const QUICK: Sizes = Sizes {
     mixed_seconds: 5,
     downloads: 2,
     idle_sessions: 2_000,
+    big_idle_sessions: 1_000,
     pushes: 30,
     repeats: [30, 3],
     appends: 500,
@@ -76,6 +79,7 @@ pub(super) const FULL: Sizes = Sizes {
     mixed_seconds: 15,
     downloads: 5,
     idle_sessions: 2_000,
+    big_idle_sessions: 1_000,
     pushes: 200,
     repeats: [100, 7],
     appends: 2_000,
@@ -124,6 +128,7 @@ enum What {
     BigStoreOne,
     BigDeliver,
     BigPush,
+    BigIdle,
     BigSearch,
 }
 
@@ -182,6 +187,11 @@ pub(super) const ROWS: &[Row] = &[
     ),
     big("big-deliver", What::BigDeliver, figures!("big-deliver": "msg/s")),
     big("big-push", What::BigPush, figures!("big-push p50": "ms", "big-push p99": "ms")),
+    big(
+        "big-idle-memory",
+        What::BigIdle,
+        figures!("big-idle-memory": "KiB/session", "big-idle-memory changed": "KiB/session"),
+    ),
 ];
 
 /// Fills the mailboxes that the row needs, when they are not filled yet.
@@ -196,9 +206,12 @@ pub(super) async fn prepare(row: &Row, server: &mut Server) -> Result<()> {
             | What::FetchOneByOne => Ok(()),
             What::Mixed | What::Idle => prepare::traffic(server).await,
             What::Pop3 => prepare::maildrops(server).await,
-            What::BigSelect | What::BigFetchFlags | What::BigStoreOne | What::BigDeliver | What::BigPush => {
-                big::fill(server).await
-            }
+            What::BigSelect
+            | What::BigFetchFlags
+            | What::BigStoreOne
+            | What::BigDeliver
+            | What::BigPush
+            | What::BigIdle => big::fill(server).await,
             What::BigSearch => big::searched(server).await.map(drop),
             _ => prepare::reader(server).await,
         }
@@ -209,8 +222,10 @@ pub(super) async fn prepare(row: &Row, server: &mut Server) -> Result<()> {
 /// Measures one turn.
 pub(super) async fn measure(row: &Row, server: &mut Server, sizes: &Sizes) -> Result<Measured> {
     let [often, seldom] = sizes.repeats;
-    let needs_lmtp =
-        matches!(row.what, What::Lmtp10 | What::Lmtp1 | What::Push | What::BigDeliver | What::BigPush);
+    let needs_lmtp = matches!(
+        row.what,
+        What::Lmtp10 | What::Lmtp1 | What::Push | What::BigDeliver | What::BigPush | What::BigIdle
+    );
     if needs_lmtp && server.place.lmtp.is_none() {
         return Ok(Measured::Skipped("no LMTP".into()));
     }
@@ -247,6 +262,7 @@ pub(super) async fn measure(row: &Row, server: &mut Server, sizes: &Sizes) -> Re
             find::big(server, &mailbox, seldom).await
         }
         What::BigDeliver => big::deliver(server, sizes.deliveries[1] / 4).await,
+        What::BigIdle => idle::big(server, sizes.big_idle_sessions).await,
         What::BigPush => deliver::push(server, super::server::HOARDER, sizes.pushes).await,
     }
 }

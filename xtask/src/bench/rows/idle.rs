@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-use super::super::server::{Server, TRAFFIC};
-use super::super::system;
+use super::super::imap::{Imap, expect};
+use super::super::lmtp::Lmtp;
+use super::super::server::{HOARDER, Place, Server, TRAFFIC};
+use super::super::{corpus, system};
 use super::Measured;
 use super::prepare::{FEW, TRAFFIC_MAILBOX};
 
@@ -30,18 +32,69 @@ pub(super) async fn memory(server: &mut Server, sessions: usize) -> Result<Measu
     }
     tokio::time::sleep(SETTLE).await;
     let before = look(server)?;
-    let mut waiting = Vec::with_capacity(sessions);
+    let accounts = (0..sessions).map(|number| number % TRAFFIC.len());
+    let mut waiting = all_idle(&server.place, accounts, TRAFFIC_MAILBOX, FEW as u32).await?;
+    tokio::time::sleep(SETTLE).await;
+    let after = look(server)?;
+    end(&mut waiting).await?;
+    let kib = |before: f64, after: f64| (after - before) / 1024.0 / sessions as f64;
+    Ok(Measured::Values(vec![kib(before.0, after.0), kib(before.1, after.1)]))
+}
+
+/// KiB a session in the server's processes, of sessions that wait on one mailbox of 100 000: when they have come, and when each was
+/// told of a delivery and of a flag.
+pub(super) async fn big(server: &mut Server, sessions: usize) -> Result<Measured> {
+    if server.memory_of.is_empty() {
+        return Ok(Measured::Skipped("no pid".into()));
+    }
+    server.restart()?;
+    // One session stays: what all share is there before.
+    let mailbox = super::big::mailbox(server).await?;
+    let mut writer = server.place.login(HOARDER).await?;
+    writer.select(&mailbox.name, mailbox.messages).await?;
+    writer.command("FETCH 1:* (UID FLAGS)").await?;
+    tokio::time::sleep(SETTLE).await;
+    let before = look(server)?.0;
+    let accounts = std::iter::repeat_n(HOARDER, sessions);
+    let mut waiting = all_idle(&server.place, accounts, &mailbox.name, mailbox.messages).await?;
+    tokio::time::sleep(SETTLE).await;
+    let idle = look(server)?.0;
+    let mut lmtp = Lmtp::connect(server.lmtp()?).await?;
+    lmtp.deliver(&server.place.user(HOARDER), &corpus::next_short_message(0)).await?;
+    for imap in &mut waiting {
+        expect("EXISTS", imap.pushed_exists().await?, mailbox.messages + 1)?;
+    }
+    for sign in ["+", "-"] {
+        writer.command(&format!("UID STORE 50000 {sign}FLAGS.SILENT (\\Answered)")).await?;
+    }
+    tokio::time::sleep(SETTLE).await;
+    let changed = look(server)?.0;
+    end(&mut waiting).await?;
+    writer.logout().await?;
+    lmtp.quit().await?;
+    let kib = |after: f64| (after - before) / 1024.0 / sessions as f64;
+    Ok(Measured::Values(vec![kib(idle), kib(changed)]))
+}
+
+/// Sessions that wait, each of the next account.
+async fn all_idle(
+    place: &Place,
+    accounts: impl Iterator<Item = usize>,
+    mailbox: &str,
+    messages: u32,
+) -> Result<Vec<Imap>> {
+    let mut waiting = Vec::new();
     let mut tasks = JoinSet::new();
-    for number in 0..sessions {
+    for account in accounts {
         if tasks.len() == AT_ONCE
             && let Some(task) = tasks.join_next().await
         {
             waiting.push(task??);
         }
-        let place = server.place.clone();
+        let (place, mailbox) = (place.clone(), mailbox.to_owned());
         tasks.spawn(async move {
-            let mut imap = place.login(number % TRAFFIC.len()).await?;
-            imap.select(TRAFFIC_MAILBOX, FEW as u32).await?;
+            let mut imap = place.login(account).await?;
+            imap.select(&mailbox, messages).await?;
             imap.idle().await?;
             Ok::<_, anyhow::Error>(imap)
         });
@@ -49,17 +102,18 @@ pub(super) async fn memory(server: &mut Server, sessions: usize) -> Result<Measu
     while let Some(task) = tasks.join_next().await {
         waiting.push(task??);
     }
-    tokio::time::sleep(SETTLE).await;
-    let after = look(server)?;
-    // Were they really there until now?
-    for imap in &mut waiting {
+    Ok(waiting)
+}
+
+/// Were they really there until now?
+async fn end(waiting: &mut Vec<Imap>) -> Result<()> {
+    for imap in waiting.iter_mut() {
         imap.done().await?;
     }
-    for imap in waiting {
+    for imap in waiting.drain(..) {
         imap.logout().await?;
     }
-    let kib = |before: f64, after: f64| (after - before) / 1024.0 / sessions as f64;
-    Ok(Measured::Values(vec![kib(before.0, after.0), kib(before.1, after.1)]))
+    Ok(())
 }
 
 /// Bytes in the processes and in socket buffers.
