@@ -1,6 +1,6 @@
 //! What is derived from a message's octets, for both databases: the one list of what a rebuild replaces.
 //!
-//! Insertions have lists of their own (`sqlite/insert.rs`, `mail_insert` in the migrations).
+//! Insertions have lists of their own (`sqlite/insert.rs`, `mail_add` in the migrations).
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! Adding messages: calls of `mail_insert`, and what precedes them.
+//! Adding messages: calls of `mail_add`, and what precedes them.
 
 use super::*;
 
-/// The arguments of `mail_insert` about items.
+/// The arguments of `mail_add` about items.
 #[derive(Default)]
 struct Items<'a> {
     account: Vec<i64>,
@@ -145,13 +145,9 @@ pub(super) async fn insert(conn: &mut PgConnection, all: &[Arc<InsertItem>]) -> 
         }
         items.last.push(messages.size.len() as i32);
     }
-    let rows: Vec<(i32, i64, i64, i64, i64, Option<i64>)> = sqlx::query_as(
-        "SELECT i.o_outcome, i.o_mailbox, i.o_uidvalidity, i.o_uid, i.o_modseq,
-             CASE WHEN i.o_outcome = 0 THEN mail_keep_keys($1[i.place], $10[$8[i.place] : $9[i.place]],
-               $31[$8[i.place] : $9[i.place]]) END
-           FROM mail_insert_indexed($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-             $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $32, $33)
-             WITH ORDINALITY i (o_outcome, o_mailbox, o_uidvalidity, o_uid, o_modseq, place)",
+    let rows: Vec<(i32, i64, i64, i64, i64)> = sqlx::query_as(
+        "SELECT * FROM mail_add($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+           $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
     )
     .bind(items.account)
     .bind(items.name)
@@ -189,7 +185,7 @@ pub(super) async fn insert(conn: &mut PgConnection, all: &[Arc<InsertItem>]) -> 
     .fetch_all(conn)
     .await?;
     rows.into_iter()
-        .map(|(outcome, mailbox, uidvalidity, uid, modseq, _)| {
+        .map(|(outcome, mailbox, uidvalidity, uid, modseq)| {
             let place = Place { mailbox: MailboxId::try_from(mailbox).map_err(damaged)?, uidvalidity, uid };
             Ok(match outcome {
                 0 => Inserted::Done { place, modseq },

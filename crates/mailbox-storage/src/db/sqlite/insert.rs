@@ -1,4 +1,4 @@
-//! Adding messages: per item one statement to look, one execution to write.
+//! Adding messages: per message one execution to look, one to write. Each is a hop to the thread of the connection and back.
 
 use super::*;
 
@@ -8,7 +8,11 @@ struct Target {
     next_message_id: i64,
     mailbox: Option<(i64, i64, i64, i64)>,
     known: Option<Place>,
+    first: Twins,
 }
+
+/// What is there of a message: an equal one, its staged content.
+type Twins = (Option<i64>, Option<i64>);
 
 pub(super) async fn insert(
     conn: &mut SqliteConnection,
@@ -84,27 +88,20 @@ async fn insert_item(
     let Some(ids) = ids else { return Ok(Inserted::Stale) };
     for (i, (new, id)) in item.messages.iter().zip(ids).enumerate() {
         let spot = Spot { account, mailbox, uid: uidnext + i as i64, modseq: modseq + 1, id: id.id };
-        message(conn, item, new, &spot, id.is_new).await?;
+        // The key names the first message's place.
+        let key = item.key.as_deref().filter(|_| i == 0);
+        message(conn, item, new, &spot, (key, uidvalidity), id.is_new).await?;
     }
     let place = Place { mailbox: mailbox_id(mailbox)?, uidvalidity, uid: uidnext };
-    if let Some(key) = &item.key {
-        sqlx::query("INSERT INTO delivery_key VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(account)
-            .bind(key.as_slice())
-            .bind(mailbox)
-            .bind(uidvalidity)
-            .bind(uidnext)
-            .bind(item.key_made_at)
-            .execute(conn)
-            .await?;
-    }
     Ok(Inserted::Done { place, modseq: modseq + 1 })
 }
 
 async fn look(conn: &mut SqliteConnection, item: &InsertItem) -> DbResult<Option<Target>> {
     let row = sqlx::query(
         "SELECT a.used_bytes, a.used_messages, a.limit_bytes, a.limit_messages, a.next_message_id,
-           m.id, m.uidvalidity, m.uidnext, m.highest_modseq, k.mailbox_id, k.uidvalidity, k.uid
+           m.id, m.uidvalidity, m.uidnext, m.highest_modseq, k.mailbox_id, k.uidvalidity, k.uid,
+           (SELECT id FROM message WHERE account_id = $1 AND content_hash = $5),
+           (SELECT message_id FROM content WHERE account_id = $1 AND message_id = $6 LIMIT 1)
          FROM account_store a
            LEFT JOIN mailbox m ON m.account_id = a.account_id AND m.name IN ($2, $3)
            LEFT JOIN delivery_key k ON k.account_id = a.account_id AND k.key = $4
@@ -114,6 +111,8 @@ async fn look(conn: &mut SqliteConnection, item: &InsertItem) -> DbResult<Option
     .bind(item.mailbox.as_str())
     .bind(if item.or_inbox { "INBOX" } else { item.mailbox.as_str() })
     .bind(item.key.as_deref())
+    .bind(item.messages.first().map(|new| new.message.hash.as_slice()))
+    .bind(item.messages.first().and_then(|new| new.staged).map(MessageId::as_i64))
     .fetch_optional(conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
@@ -137,6 +136,7 @@ async fn look(conn: &mut SqliteConnection, item: &InsertItem) -> DbResult<Option
         next_message_id: row.try_get(4)?,
         mailbox,
         known,
+        first: (row.try_get(12)?, row.try_get(13)?),
     }))
 }
 
@@ -161,15 +161,8 @@ async fn message_ids(
             continue;
         }
         let staged = new.staged.map_or(0, MessageId::as_i64);
-        let (there, staged_there): (Option<i64>, Option<i64>) = sqlx::query_as(
-            "SELECT (SELECT id FROM message WHERE account_id = $1 AND content_hash = $2),
-                    (SELECT message_id FROM content WHERE account_id = $1 AND message_id = $3 LIMIT 1)",
-        )
-        .bind(item.account.as_i64())
-        .bind(new.message.hash.as_slice())
-        .bind(staged)
-        .fetch_one(&mut *conn)
-        .await?;
+        let (there, staged_there) =
+            if i == 0 { target.first } else { twins(conn, item.account, new).await? };
         out.push(match there {
             Some(id) => Identity { id, is_new: false },
             None if staged != 0 && staged_there.is_none() => return Ok(None),
@@ -181,6 +174,18 @@ async fn message_ids(
         });
     }
     Ok(Some(out))
+}
+
+async fn twins(conn: &mut SqliteConnection, account: AccountId, new: &NewMessage) -> DbResult<Twins> {
+    Ok(sqlx::query_as(
+        "SELECT (SELECT id FROM message WHERE account_id = $1 AND content_hash = $2),
+                (SELECT message_id FROM content WHERE account_id = $1 AND message_id = $3 LIMIT 1)",
+    )
+    .bind(account.as_i64())
+    .bind(new.message.hash.as_slice())
+    .bind(new.staged.map(MessageId::as_i64))
+    .fetch_one(conn)
+    .await?)
 }
 
 /// Where a message goes.
@@ -198,20 +203,22 @@ const PLACE_SQL: &str = "
         unseen = unseen + 1 - ($6 & 1), deleted = deleted + ($6 >> 3 & 1), bytes = bytes + $7, recent = recent + 1
       WHERE account_id = $1 AND id = $2;
     UPDATE account_store SET used_bytes = used_bytes + $7, used_messages = used_messages + 1,
-        next_message_id = max(next_message_id, $4 + 1) WHERE account_id = $1;";
+        next_message_id = max(next_message_id, $4 + 1) WHERE account_id = $1;
+    INSERT INTO delivery_key SELECT $1, $10, $2, $11, $3, $12 WHERE $10 IS NOT NULL;";
 
 const MESSAGE_SQL: &str = "
-    INSERT INTO message VALUES ($1, $4, $10, $7, $11, $12, $13, $14, $15, $16, $17, $18, $19);
-    INSERT INTO message_text VALUES ($1, $4, $20);
-    INSERT INTO content SELECT $1, $4, $21, $22, $23, $24 WHERE $24 IS NOT NULL;
-    INSERT INTO message_keys VALUES ($1, $4, $25);
-    INSERT INTO search_tail VALUES ($1, $4, $14, $26, $27);";
+    INSERT INTO message VALUES ($1, $4, $13, $7, $14, $15, $16, $17, $18, $19, $20, $21, $22);
+    INSERT INTO message_text VALUES ($1, $4, $23);
+    INSERT INTO content SELECT $1, $4, $24, $25, $26, $27 WHERE $27 IS NOT NULL;
+    INSERT INTO message_keys VALUES ($1, $4, $28);
+    INSERT INTO search_tail VALUES ($1, $4, $17, $29, $30);";
 
 async fn message(
     conn: &mut SqliteConnection,
     item: &InsertItem,
     new: &NewMessage,
     spot: &Spot,
+    (key, uidvalidity): (Option<&[u8]>, i64),
     is_new: bool,
 ) -> DbResult<()> {
     let message = &new.message;
@@ -225,7 +232,10 @@ async fn message(
         .bind(new.flags.bits().cast_signed())
         .bind(message.size)
         .bind(new.received_at)
-        .bind(item.now);
+        .bind(item.now)
+        .bind(key)
+        .bind(uidvalidity)
+        .bind(item.key_made_at);
     if is_new {
         let first = if new.staged.is_none() { message.chunks.first() } else { None };
         query = query
