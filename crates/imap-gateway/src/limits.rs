@@ -20,8 +20,8 @@ pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 pub(crate) const FETCH_PAGE_MESSAGES: usize = 256;
 /// Commands that are looked at before the one in front of them is answered (RFC 9051 §5.5): the calls to storage that they make at once.
 pub(crate) const COMMANDS_AHEAD_MAX: usize = 32;
-/// Octets of messages that are brought into the cache for such commands.
-pub(crate) const AHEAD_BYTES_MAX: u64 = 1024 * 1024;
+/// Octets of messages that are brought into the cache for such commands: as many small messages, and no more of the others' share.
+pub(crate) const AHEAD_BYTES_MAX: u64 = (COMMANDS_AHEAD_MAX as u64 + 1) * SMALL_CONTENT_BYTES;
 /// Searches of one session that are kept up to date (RFC 5267 §4.3.1); those beyond are answered once, and say so.
 pub(crate) const CONTEXTS_MAX: usize = 16;
 /// Results of all of them: four octets each.

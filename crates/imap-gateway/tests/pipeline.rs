@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{Client, System, message};
+use support::{Client, PASSWORD, System, message};
 
 /// Sends commands in one piece; the tagged replies in their order, and all lines before each.
 async fn burst(client: &mut Client, commands: &[String]) -> Vec<Vec<String>> {
@@ -130,4 +130,37 @@ async fn literals_and_other_readers_of_the_input_come_after_what_was_sent_before
     client.send("l STATUS Trash (MESSAGES)\r\nm LOGOUT\r\nn NOOP\r\n").await;
     let rest = client.rest().await;
     assert!(rest.contains("l OK") && rest.contains("m OK") && !rest.contains("n OK"), "{rest}");
+}
+
+#[tokio::test]
+async fn more_commands_and_octets_than_are_read_ahead() {
+    const MESSAGES: usize = 70;
+    let system = System::start().await;
+    let mut client = system.select().await;
+    let bodies: Vec<String> =
+        (0..MESSAGES).map(|n| format!("Subject: {n}\r\n\r\n{}\r\n", "x".repeat(50_000 + n))).collect();
+    for body in &bodies {
+        client.append("INBOX", "", body).await;
+    }
+    system.calls("");
+    let commands: Vec<_> = (1..=MESSAGES).map(|uid| format!("UID FETCH {uid} (BODY.PEEK[])")).collect();
+    let replies = burst(&mut client, &commands).await;
+    for (n, (lines, body)) in replies.iter().zip(&bodies).enumerate() {
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].contains(&format!("(UID {} BODY[] {{{}}}", n + 1, body.len())), "{}", n + 1);
+        assert!(lines[0].contains(body.trim_end()), "{}", n + 1);
+        assert!(lines[1].starts_with(&format!("p{n} OK")), "{}", lines[1]);
+    }
+    // 33 commands, 33, and 4.
+    assert_eq!(system.calls("Content"), 3);
+
+    // On a gateway that has none of them yet, two commands for more octets than are read ahead.
+    let mut client = Client::connect(system.gateway().await).await;
+    client.ok(&format!("LOGIN me@localhost \"{PASSWORD}\"")).await;
+    client.ok("SELECT INBOX").await;
+    system.calls("");
+    let commands = ["UID FETCH 1:35 (BODY.PEEK[])", "UID FETCH 36:70 (BODY.PEEK[])"].map(String::from);
+    let replies = burst(&mut client, &commands).await;
+    assert_eq!(replies.iter().map(Vec::len).collect::<Vec<_>>(), [36, 36]);
+    assert_eq!(system.calls("Content"), 2, "one for both, and one for the rest of the second");
 }

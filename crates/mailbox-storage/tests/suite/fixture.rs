@@ -22,11 +22,19 @@ pub(crate) struct Store {
     _dir: Option<tempfile::TempDir>,
 }
 
-impl Store {
-    pub(crate) async fn sqlite() -> Self {
+/// A database with nothing in it.
+pub(crate) struct Empty {
+    pub(crate) url: String,
+    /// The server's own database, and the name of this one.
+    dropped: Option<(String, String)>,
+    dir: Option<tempfile::TempDir>,
+}
+
+impl Empty {
+    pub(crate) fn sqlite() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("mail.db").display());
-        Self::open(url, None, Some(dir)).await
+        Self { url, dropped: None, dir: Some(dir) }
     }
 
     pub(crate) async fn postgres() -> Self {
@@ -38,18 +46,29 @@ impl Store {
         conn.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
         let (server, _) = admin.rsplit_once('/').unwrap();
         let query = admin.split_once('?').map_or(String::new(), |(_, query)| format!("?{query}"));
-        Self::open(format!("{server}/{name}{query}"), Some((admin.clone(), name)), None).await
+        Self { url: format!("{server}/{name}{query}"), dropped: Some((admin.clone(), name)), dir: None }
     }
 
-    async fn open(url: String, dropped: Option<(String, String)>, dir: Option<tempfile::TempDir>) -> Self {
+    /// Brings the schema up to date and starts a service on it.
+    pub(crate) async fn open(self) -> Store {
+        let Self { url, dropped, dir } = self;
         let key = GrantKey::from_secret(b"test");
         let hints = Hints::in_process();
         let storage = Storage::open(config(&url, &key, &hints)).await.unwrap();
         storage.migrate().await.unwrap();
         let client = MailboxClient::new(Transport::local(storage.server()));
-        let store = Self { storage, client, key, hints, url, dropped, _dir: dir };
+        let store = Store { storage, client, key, hints, url, dropped, _dir: dir };
         store.provision(ALICE).await;
         store
+    }
+}
+
+impl Store {
+    pub(crate) async fn sqlite() -> Self {
+        Empty::sqlite().open().await
+    }
+    pub(crate) async fn postgres() -> Self {
+        Empty::postgres().await.open().await
     }
 
     /// A second instance on the same database, as another process would be.

@@ -44,3 +44,4 @@ mod sharing_rpcs;
 mod sort_keys;
 mod statistics;
 mod sync;
+mod upgrade;
