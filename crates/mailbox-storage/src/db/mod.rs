@@ -7,6 +7,7 @@ pub(crate) mod postgres;
 mod raise;
 mod rebuild;
 pub(crate) mod sqlite;
+mod tombstone;
 mod types;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) use rebuild::Rebuild;
 use rebuild::{
     LEASE, OUTDATED, REBUILD_KEYS, REBUILD_MESSAGE, REBUILD_NOTHING, REBUILD_TEXT, accounts_of, rebuild_one,
 };
+use tombstone::{DOOMED, uid_runs};
 pub(crate) use types::*;
 
 /// The pure function that decides what becomes of an account's mailboxes.

@@ -53,10 +53,15 @@ pub(super) async fn big(server: &mut Server, sessions: usize) -> Result<Measured
     let mut writer = server.place.login(HOARDER).await?;
     writer.select(&mailbox.name, mailbox.messages).await?;
     writer.command("FETCH 1:* (UID FLAGS)").await?;
+    // As many come and go first: what the server needed for a moment, to fill the mailbox and to open it, would hide the rest.
+    let come = async || {
+        let accounts = std::iter::repeat_n(HOARDER, sessions);
+        all_idle(&server.place, accounts, &mailbox.name, mailbox.messages).await
+    };
+    end(&mut come().await?).await?;
     tokio::time::sleep(SETTLE).await;
     let before = look(server)?.0;
-    let accounts = std::iter::repeat_n(HOARDER, sessions);
-    let mut waiting = all_idle(&server.place, accounts, &mailbox.name, mailbox.messages).await?;
+    let mut waiting = come().await?;
     tokio::time::sleep(SETTLE).await;
     let idle = look(server)?.0;
     let mut lmtp = Lmtp::connect(server.lmtp()?).await?;

@@ -66,15 +66,6 @@ pub(super) fn entry(uid: i64, flags: i64, modseq: i64, message: i64) -> DbResult
     })
 }
 
-/// Of both ends of each run.
-pub(super) fn uid_runs(runs: impl IntoIterator<Item = (i64, i64)>) -> DbResult<UidSet> {
-    let mut ranges = Vec::new();
-    for (first, last) in runs {
-        ranges.push((u32::try_from(first).map_err(damaged)?, u32::try_from(last).map_err(damaged)?));
-    }
-    Ok(UidSet::from_ranges(ranges))
-}
-
 pub(super) fn uid_set(uids: Vec<i64>) -> DbResult<UidSet> {
     let mut ranges = Vec::with_capacity(uids.len());
     for uid in uids {

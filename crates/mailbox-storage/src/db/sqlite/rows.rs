@@ -82,15 +82,6 @@ pub(super) fn entry([uid, flags, modseq, message]: [i64; 4]) -> DbResult<Entry> 
     })
 }
 
-/// Of both ends of each run.
-pub(super) fn uid_runs(runs: impl IntoIterator<Item = (i64, i64)>) -> DbResult<UidSet> {
-    let mut ranges = Vec::new();
-    for (first, last) in runs {
-        ranges.push((u32::try_from(first).map_err(damaged)?, u32::try_from(last).map_err(damaged)?));
-    }
-    Ok(UidSet::from_ranges(ranges))
-}
-
 pub(super) fn uid_set(numbers: Vec<[i64; 1]>) -> DbResult<UidSet> {
     let mut ranges = Vec::with_capacity(numbers.len());
     for [uid] in numbers {

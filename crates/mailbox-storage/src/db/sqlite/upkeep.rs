@@ -37,18 +37,6 @@ pub(super) async fn keys(conn: &mut SqliteConnection, before: i64) -> DbResult<u
     Ok(done.rows_affected())
 }
 
-/// Mailboxes with runs that are to go, and up to which mod-sequence.
-const DOOMED: &str = "
-    SELECT account_id, mailbox_id, max(modseq) FROM (
-      SELECT account_id, mailbox_id, max(modseq) AS modseq FROM tombstone_run WHERE expunged_at < $1
-       GROUP BY account_id, mailbox_id
-      UNION ALL
-      SELECT c.account_id, c.mailbox_id, (
-          SELECT t.modseq FROM tombstone_run t WHERE t.account_id = c.account_id AND t.mailbox_id = c.mailbox_id
-           ORDER BY t.modseq DESC, t.first_uid DESC LIMIT 1 OFFSET $2)
-        FROM (SELECT account_id, mailbox_id FROM tombstone_run GROUP BY account_id, mailbox_id HAVING count(*) > $2) c)
-     GROUP BY account_id, mailbox_id";
-
 pub(super) async fn tombstones(conn: &mut SqliteConnection, before: i64, kept: i64) -> DbResult<u64> {
     let doomed: Vec<(i64, i64, i64)> =
         sqlx::query_as(DOOMED).bind(before).bind(kept).fetch_all(&mut *conn).await?;
