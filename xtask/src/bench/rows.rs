@@ -85,6 +85,9 @@ pub(super) const FULL: Sizes = Sizes {
     appends: 2_000,
 };
 
+/// Messages whose envelopes `big-fetch-env` asks for.
+const BIG_ENVELOPES: usize = 10_000;
+
 /// A mailbox whose content is known.
 #[derive(Clone)]
 pub(super) struct Mailbox {
@@ -125,6 +128,8 @@ enum What {
     Thread,
     BigSelect,
     BigFetchFlags,
+    BigFetchEnvelopes,
+    BigFetchBodies,
     BigStoreOne,
     BigDeliver,
     BigPush,
@@ -175,6 +180,12 @@ pub(super) const ROWS: &[Row] = &[
     row("thread", What::Thread, figures!("thread-ms": "ms")),
     big("big-select", What::BigSelect, figures!("big-select-ms": "ms")),
     big("big-fetch-flags", What::BigFetchFlags, figures!("big-fetch-flags-ms": "ms")),
+    big(
+        "big-fetch-env",
+        What::BigFetchEnvelopes,
+        figures!("big-fetch-env-first-ms": "ms", "big-fetch-env-again-ms": "ms"),
+    ),
+    big("big-fetch-bodies", What::BigFetchBodies, figures!("big-fetch-bodies-ms": "ms")),
     big("big-store-1", What::BigStoreOne, figures!("big-store-1-ms": "ms")),
     big(
         "big-search",
@@ -203,7 +214,8 @@ pub(super) async fn prepare(row: &Row, server: &mut Server) -> Result<()> {
             | What::Login
             | What::Push
             | What::FetchEnvelopes
-            | What::FetchOneByOne => Ok(()),
+            | What::FetchOneByOne
+            | What::BigFetchEnvelopes => Ok(()),
             What::Mixed | What::Idle => prepare::traffic(server).await,
             What::Pop3 => prepare::maildrops(server).await,
             What::BigSelect
@@ -213,6 +225,7 @@ pub(super) async fn prepare(row: &Row, server: &mut Server) -> Result<()> {
             | What::BigPush
             | What::BigIdle => big::fill(server).await,
             What::BigSearch => big::searched(server).await.map(drop),
+            What::BigFetchBodies => prepare::bulk(server).await,
             _ => prepare::reader(server).await,
         }
     };
@@ -239,7 +252,7 @@ pub(super) async fn measure(row: &Row, server: &mut Server, sizes: &Sizes) -> Re
         What::Push => deliver::push(server, super::server::WAITER, sizes.pushes).await,
         What::Select => read::select(server, &prepare::filled(server)?, often).await,
         What::FetchFlags => read::flags(server, &prepare::filled(server)?, often).await,
-        What::FetchEnvelopes => read::envelopes(server, seldom).await,
+        What::FetchEnvelopes => read::envelopes(server, prepare::MESSAGES, seldom).await,
         What::FetchBodies => read::bodies(server, &prepare::filled(server)?, seldom).await,
         What::FetchOneByOne => read::bodies_one_by_one(server).await,
         What::StoreOne => change::store_one(server, &prepare::filled(server)?, often * 3).await,
@@ -256,6 +269,8 @@ pub(super) async fn measure(row: &Row, server: &mut Server, sizes: &Sizes) -> Re
         What::Thread => find::thread(server, &prepare::filled(server)?, seldom).await,
         What::BigSelect => read::select(server, &big::mailbox(server).await?, seldom * 2).await,
         What::BigFetchFlags => read::flags(server, &big::mailbox(server).await?, seldom).await,
+        What::BigFetchEnvelopes => read::envelopes(server, BIG_ENVELOPES, seldom).await,
+        What::BigFetchBodies => read::bodies(server, &prepare::bulk_filled(server)?, seldom).await,
         What::BigStoreOne => change::store_one(server, &big::mailbox(server).await?, often).await,
         What::BigSearch => {
             let mailbox = big::searched(server).await?;

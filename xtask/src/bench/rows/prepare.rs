@@ -18,10 +18,15 @@ pub(super) const TRAFFIC_MAILBOX: &str = "todoku-bench-traffic";
 
 const READ_MAILBOX: &str = "todoku-bench-read";
 
+const BULK_MAILBOX: &str = "todoku-bench-bulk";
+
+/// 500 MB of mails of 13 KB.
+const BULK_MESSAGES: usize = 38_000;
+
 /// Fills the mailbox of [`MESSAGES`].
 pub(super) async fn reader(server: &mut Server) -> Result<()> {
     if !server.filled.contains_key(READ_MAILBOX) {
-        let mailbox = fill(server, READ_MAILBOX).await?;
+        let mailbox = fill(server, READ_MAILBOX, MESSAGES).await?;
         server.filled.insert(READ_MAILBOX.into(), mailbox);
     }
     Ok(())
@@ -32,14 +37,28 @@ pub(super) fn filled(server: &Server) -> Result<Mailbox> {
     server.filled.get(READ_MAILBOX).cloned().context("the mailbox is not filled")
 }
 
-/// Makes and fills a mailbox of [`MESSAGES`].
-pub(super) async fn fill(server: &Server, name: &str) -> Result<Mailbox> {
+/// Makes and fills a mailbox of `messages`, a multiple of [`BODIES`].
+pub(super) async fn fill(server: &Server, name: &str, messages: usize) -> Result<Mailbox> {
     let mut imap = server.place.login(READER).await?;
     imap.recreate(name).await?;
-    let octets = imap.fill(name, MESSAGES).await?;
+    let octets = imap.fill(name, messages).await?;
     imap.logout().await?;
-    let hits = MESSAGES / BODIES * (BODIES / HIT_EVERY);
-    Ok(Mailbox { account: READER, name: name.into(), messages: MESSAGES as u32, octets, hits })
+    let hits = messages / BODIES * (BODIES / HIT_EVERY);
+    Ok(Mailbox { account: READER, name: name.into(), messages: messages as u32, octets, hits })
+}
+
+/// Fills the mailbox of [`BULK_MESSAGES`].
+pub(super) async fn bulk(server: &mut Server) -> Result<()> {
+    if !server.filled.contains_key(BULK_MAILBOX) {
+        let mailbox = fill(server, BULK_MAILBOX, BULK_MESSAGES).await?;
+        server.filled.insert(BULK_MAILBOX.into(), mailbox);
+    }
+    Ok(())
+}
+
+/// The mailbox of [`BULK_MESSAGES`], filled before.
+pub(super) fn bulk_filled(server: &Server) -> Result<Mailbox> {
+    server.filled.get(BULK_MAILBOX).cloned().context("the mailbox is not filled")
 }
 
 /// A mailbox of [`FEW`] in each account of [`TRAFFIC`].

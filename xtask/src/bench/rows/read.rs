@@ -33,17 +33,17 @@ pub(super) async fn flags(server: &Server, mailbox: &Mailbox, times: usize) -> R
     Measured::one(time)
 }
 
-/// Envelopes and body structures of all messages: of a mailbox that nobody has read, and again.
-pub(super) async fn envelopes(server: &mut Server, times: usize) -> Result<Measured> {
+/// Envelopes and body structures of all of `messages`: of a mailbox that nobody has read, and again.
+pub(super) async fn envelopes(server: &mut Server, messages: usize, times: usize) -> Result<Measured> {
     const COMMAND: &str = "FETCH 1:* (ENVELOPE BODYSTRUCTURE)";
     const NAME: &str = "todoku-bench-fresh";
-    let mailbox = prepare::fill(server, NAME).await?;
+    let mailbox = prepare::fill(server, NAME, messages).await?;
     // Filling it may have filled caches.
     server.restart()?;
     let mut imap = open(server, &mailbox).await?;
     let (first, reply) = fetch(&mut imap, &mailbox, COMMAND, 1).await?;
     let (again, _) = fetch(&mut imap, &mailbox, COMMAND, times).await?;
-    if reply.line_octets < ENVELOPE_MIN * prepare::MESSAGES {
+    if reply.line_octets < ENVELOPE_MIN * messages {
         bail!("{} octets of envelopes and structures", reply.line_octets);
     }
     imap.command("CLOSE").await?;
@@ -66,7 +66,7 @@ pub(super) async fn bodies(server: &Server, mailbox: &Mailbox, times: usize) -> 
 /// All messages whole, each by a FETCH of its own that does not wait for those before it: of a mailbox that nobody has read.
 pub(super) async fn bodies_one_by_one(server: &mut Server) -> Result<Measured> {
     const NAME: &str = "todoku-bench-fresh";
-    let mailbox = prepare::fill(server, NAME).await?;
+    let mailbox = prepare::fill(server, NAME, prepare::MESSAGES).await?;
     server.restart()?;
     let mut imap = open(server, &mailbox).await?;
     let commands: Vec<_> = (1..=mailbox.messages).map(|n| format!("FETCH {n} (BODY.PEEK[])")).collect();
