@@ -6,8 +6,8 @@ use service_runtime::metrics;
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Status, Streaming};
 
-use crate::Transport;
 use crate::pb::{self, auth_client, mailbox_client};
+use crate::{ContentStream, Transport};
 
 /// A call that has no answer after this is given up: the client hears NO [UNAVAILABLE] or 451 and its session lives on.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -155,9 +155,10 @@ impl MailboxClient {
     ///
     /// # Errors
     /// As [`Self::fetch`].
-    pub async fn content(&self, request: pb::ContentRequest) -> Result<Streaming<pb::ContentChunk>, Status> {
+    pub async fn content(&self, request: pb::ContentRequest) -> Result<ContentStream, Status> {
+        let request = pb::ContentRequest { packed: true, ..request };
         match timed("content", timeout(DEADLINE, self.0.clone().content(request))).await {
-            Ok(reply) => reply.map(tonic::Response::into_inner),
+            Ok(reply) => reply.map(|reply| ContentStream::new(reply.into_inner())),
             Err(_) => Err(late()),
         }
     }
@@ -177,12 +178,10 @@ impl MailboxClient {
     ///
     /// # Errors
     /// As [`Self::fetch`].
-    pub async fn content_url(
-        &self,
-        request: pb::ContentUrlRequest,
-    ) -> Result<Streaming<pb::ContentChunk>, Status> {
+    pub async fn content_url(&self, mut request: pb::ContentUrlRequest) -> Result<ContentStream, Status> {
+        request.request.get_or_insert_default().packed = true;
         match timed("content_url", timeout(DEADLINE, self.0.clone().content_url(request))).await {
-            Ok(reply) => reply.map(tonic::Response::into_inner),
+            Ok(reply) => reply.map(|reply| ContentStream::new(reply.into_inner())),
             Err(_) => Err(late()),
         }
     }

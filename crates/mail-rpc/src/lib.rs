@@ -10,6 +10,7 @@ pub mod pb {
 }
 
 mod clients;
+mod content;
 mod convert;
 mod grant;
 mod refusal;
@@ -18,6 +19,7 @@ mod trace_context;
 mod transport;
 
 pub use clients::{AuthClient, DEADLINE, MESSAGE_BYTES_MAX, MailboxClient};
+pub use content::{ContentStream, unpack};
 pub use convert::{Entry, encode, entries_from_pb, entries_to_pb, set_from_pb, set_to_pb};
 pub use grant::{GRANT_LIFETIME, Grant, GrantError, GrantKey, Right};
 pub use refusal::{Refusal, outcome};

@@ -196,7 +196,7 @@ impl Measure {
 
     async fn read(&self, mailbox_id: u64, uids: &[u32]) -> Result<usize, Failure> {
         let ranges = uids.iter().map(|uid| pb::ContentRange { uid: *uid, offset: 0, length: 0 }).collect();
-        let request = pb::ContentRequest { owner: 0, grant: self.own(), mailbox_id, ranges };
+        let request = pb::ContentRequest { owner: 0, grant: self.own(), mailbox_id, ranges, packed: false };
         let mut chunks = self.client.content(request).await?;
         let mut octets = 0;
         while let Some(chunk) = chunks.message().await? {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mail_message::search::header;
 use mail_message::{DERIVED_VERSION, derive};
 use tonic::Status;
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::bulk::Compressor;
 
 use crate::db::{Chunk, Prepared};
 
@@ -22,7 +22,6 @@ const TEXT_BYTES_MAX: usize = 8 << 20;
 thread_local! {
     /// Making a compressor costs more than compressing a small message.
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// Prepares the message that these pieces make.
@@ -84,11 +83,12 @@ fn derived(octets: &Bytes, chunks: Vec<Chunk>) -> Prepared {
 }
 
 /// The octets of a stored chunk.
-pub(crate) fn unpack_chunk(data: Vec<u8>, raw_len: usize) -> std::io::Result<Bytes> {
+pub(crate) fn unpack_chunk(data: impl Into<Bytes>, raw_len: usize) -> std::io::Result<Bytes> {
+    let data = data.into();
     if data.len() == raw_len {
-        return Ok(data.into());
+        return Ok(data);
     }
-    let raw = decompress_into(&data, raw_len)?;
+    let raw = mail_rpc::unpack(&data, raw_len)?;
     if raw.len() == raw_len {
         Ok(raw.into())
     } else {
@@ -142,15 +142,7 @@ fn decompress(frame: &[u8]) -> std::io::Result<Vec<u8>> {
     // The frame says how long the text is, so that no buffer is larger than needed.
     let length = zstd::zstd_safe::get_frame_content_size(frame).ok().flatten().unwrap_or(0);
     let length = usize::try_from(length).unwrap_or(usize::MAX).min(TEXT_BYTES_MAX);
-    decompress_into(frame, length)
-}
-
-/// At most `length` octets. Making a decompressor costs more than a small frame.
-fn decompress_into(frame: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
-    DECOMPRESSOR.with_borrow_mut(|slot| match slot {
-        Some(decompressor) => decompressor.decompress(frame, length),
-        None => slot.insert(Decompressor::new()?).decompress(frame, length),
-    })
+    mail_rpc::unpack(frame, length)
 }
 
 /// `None`: it does not pay.
@@ -188,7 +180,7 @@ mod tests {
             let mut back = Vec::new();
             for chunk in &prepared.chunks {
                 assert_eq!(chunk.raw_offset as usize, back.len());
-                back.extend_from_slice(&unpack_chunk(chunk.data.to_vec(), chunk.raw_len as usize).unwrap());
+                back.extend_from_slice(&unpack_chunk(chunk.data.clone(), chunk.raw_len as usize).unwrap());
             }
             assert_eq!(back, octets);
             unpack_text(&prepared.text).unwrap();

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use mail_rpc::{DEADLINE, Refusal, pb};
-use tonic::Streaming;
+use mail_rpc::{ContentStream, DEADLINE, Refusal, pb};
 
 use crate::maildrop::Maildrop;
 use crate::reply::CmdError;
@@ -32,7 +31,7 @@ pub(crate) struct ReadAhead {
 }
 
 struct Open {
-    stream: Streaming<pb::ContentChunk>,
+    stream: ContentStream,
     /// Message numbers still to come on the stream.
     upcoming: VecDeque<u64>,
     range: u32,
@@ -124,6 +123,7 @@ impl Transaction {
             grant: self.grant(backends).await?,
             mailbox_id: self.maildrop.mailbox_id(),
             ranges,
+            ..Default::default()
         };
         let mut attempt = 1;
         loop {
@@ -190,9 +190,7 @@ impl Source<'_> {
 }
 
 /// The next chunk, if it comes in time.
-pub(crate) async fn next_chunk(
-    stream: &mut Streaming<pb::ContentChunk>,
-) -> Result<pb::ContentChunk, Refusal> {
+pub(crate) async fn next_chunk(stream: &mut ContentStream) -> Result<pb::ContentChunk, Refusal> {
     match tokio::time::timeout(DEADLINE, stream.message()).await {
         Ok(Ok(Some(chunk))) => Ok(chunk),
         Ok(Ok(None)) => Err(Refusal::Unavailable("the content broke off".to_owned())),

@@ -1,15 +1,14 @@
 //! Octets of messages as they come from storage, in the order asked for.
 
 use bytes::{Bytes, BytesMut};
-use mail_rpc::{MailboxClient, Refusal, pb};
-use tonic::Streaming;
+use mail_rpc::{ContentStream, MailboxClient, Refusal, pb};
 
 use super::derived::{Place, in_time};
 use crate::error::CmdError;
 
 /// Ranges being read.
 pub(super) struct Contents {
-    chunks: Option<Streaming<pb::ContentChunk>>,
+    chunks: Option<ContentStream>,
     /// A chunk of a range later than the one asked about.
     ahead: Option<pb::ContentChunk>,
     /// The range whose last chunk has been given out.
@@ -33,8 +32,9 @@ impl Contents {
         ranges: Vec<pb::ContentRange>,
     ) -> Result<Self, CmdError> {
         let (grant, mailbox_id) = (place.grant.clone(), place.mailbox.get());
-        Self::request(storage, pb::ContentRequest { owner: place.owner, grant, mailbox_id, ranges }, None)
-            .await
+        let request =
+            pb::ContentRequest { owner: place.owner, grant, mailbox_id, ranges, ..Default::default() };
+        Self::request(storage, request, None).await
     }
 
     /// The same; with a proof, of the message of a signed URL.

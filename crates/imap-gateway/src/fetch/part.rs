@@ -68,6 +68,7 @@ impl Part {
             grant: place.grant.clone(),
             mailbox_id: place.mailbox.get(),
             ranges: ranges.into_iter().collect(),
+            ..Default::default()
         };
         let mut contents = Contents::request(storage, request, proof).await?;
         if matches!(located, Located::Range(_)) {

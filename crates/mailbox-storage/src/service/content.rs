@@ -25,7 +25,7 @@ const PAGE_BYTES: usize = 384 << 10;
 const FIRST_PAGE_BYTES: usize = 96 << 10;
 /// Ranges whose messages are looked up at once.
 const LOOKUP_RANGES_MAX: usize = 512;
-/// Octets of a page up to which it is unpacked at once.
+/// Octets of a page up to which it is unpacked at once, for a caller that does not unpack.
 const INLINE_BYTES_MAX: usize = 128 << 10;
 
 /// The chunks of pages, as the pages come.
@@ -118,7 +118,7 @@ async fn send_ranges(
             let (page, after) = rest.split_at(full.map_or(rest.len(), |last| last + 1));
             rest = after;
             most = PAGE_BYTES;
-            let chunks = read_page(inner, account, page.to_vec()).await?;
+            let chunks = read_page(inner, account, page.to_vec(), request.packed).await?;
             if sender.send(Ok(chunks)).await.is_err() {
                 return Ok(());
             }
@@ -174,6 +174,7 @@ async fn read_page(
     inner: &Inner,
     account: AccountId,
     page: Vec<Piece>,
+    packed: bool,
 ) -> Result<Vec<pb::ContentChunk>, Status> {
     let mut wanted: Vec<(MessageId, u32, u32)> = Vec::new();
     for (message, no) in page.iter().filter_map(|piece| piece.chunk) {
@@ -185,10 +186,10 @@ async fn read_page(
     }
     let rows = if wanted.is_empty() { Vec::new() } else { inner.db.content_read(account, &wanted).await? };
     let bytes: usize = rows.iter().map(|row| row.raw_len as usize).sum();
-    let chunks = if bytes <= INLINE_BYTES_MAX {
-        unpack(page, rows)
+    let chunks = if packed || bytes <= INLINE_BYTES_MAX {
+        chunks_of(page, rows, packed)
     } else {
-        tokio::task::spawn_blocking(move || unpack(page, rows))
+        tokio::task::spawn_blocking(move || chunks_of(page, rows, packed))
             .await
             .map_err(|_| Status::internal("the message could not be unpacked"))?
     };
@@ -198,25 +199,57 @@ async fn read_page(
     })
 }
 
+/// A stored chunk whose pieces are being sent.
+struct Stored {
+    id: (MessageId, u32),
+    data: Bytes,
+    raw_len: usize,
+    raw: Option<Bytes>,
+}
+
+impl Stored {
+    fn new(row: ChunkRow) -> Self {
+        let raw_len = row.raw_len as usize;
+        let data = Bytes::from(row.data);
+        // What did not shrink is stored as it is.
+        let raw = (data.len() == raw_len).then(|| data.clone());
+        Self { id: (row.message, row.no), data, raw_len, raw }
+    }
+
+    /// Packed if that is what the caller wants, and less than the piece.
+    fn put(&mut self, piece: Piece, packed: bool, chunk: &mut pb::ContentChunk) -> std::io::Result<()> {
+        if piece.to > self.raw_len {
+            return Err(std::io::Error::other("a chunk is shorter than its message says"));
+        }
+        if packed && self.raw.is_none() && self.data.len() < piece.to - piece.from {
+            chunk.data = self.data.clone();
+            chunk.unpacked_length = self.raw_len as u32;
+            (chunk.from, chunk.to) = (piece.from as u32, piece.to as u32);
+            return Ok(());
+        }
+        if self.raw.is_none() {
+            self.raw = Some(unpack_chunk(self.data.clone(), self.raw_len)?);
+        }
+        chunk.data = self.raw.as_ref().map_or_else(Bytes::new, |raw| raw.slice(piece.from..piece.to));
+        Ok(())
+    }
+}
+
 /// Rows come in the order of the pieces; consecutive pieces may be of one row.
-fn unpack(page: Vec<Piece>, rows: Vec<ChunkRow>) -> std::io::Result<Vec<pb::ContentChunk>> {
+fn chunks_of(page: Vec<Piece>, rows: Vec<ChunkRow>, packed: bool) -> std::io::Result<Vec<pb::ContentChunk>> {
     let mut out = Vec::with_capacity(page.len());
     let mut rows = rows.into_iter().peekable();
-    let mut open: Option<((MessageId, u32), Bytes)> = None;
+    let mut open: Option<Stored> = None;
     let mut lost = None;
     for piece in page {
         let mut chunk =
-            pb::ContentChunk { range: piece.range, data: Bytes::new(), last: piece.last, gone: piece.gone };
+            pb::ContentChunk { range: piece.range, last: piece.last, gone: piece.gone, ..Default::default() };
         if let Some(id) = piece.chunk {
-            if open.as_ref().is_none_or(|(other, _)| *other != id) {
-                open = match rows.next_if(|row| (row.message, row.no) == id) {
-                    Some(row) => Some((id, unpack_chunk(row.data, row.raw_len as usize)?)),
-                    None => None,
-                };
+            if open.as_ref().is_none_or(|stored| stored.id != id) {
+                open = rows.next_if(|row| (row.message, row.no) == id).map(Stored::new);
             }
-            match &open {
-                Some((_, raw)) if piece.to <= raw.len() => chunk.data = raw.slice(piece.from..piece.to),
-                Some(_) => return Err(std::io::Error::other("a chunk is shorter than its message says")),
+            match &mut open {
+                Some(stored) => stored.put(piece, packed, &mut chunk)?,
                 // Expunged and swept between the two queries: one answer for the range is enough.
                 None if lost == Some(piece.range) => continue,
                 None => {
@@ -251,5 +284,38 @@ mod tests {
         assert_eq!(spans(size, 5, size), [(9, 0, 0, true)]);
         assert_eq!(spans(size - 1, u64::MAX, size), [(2, 9, 10, true)]);
         assert_eq!(spans(0, 0, 0), [(9, 0, 0, true)]);
+    }
+
+    #[test]
+    fn chunks_go_packed_when_that_is_less() {
+        let text = b"Subject: hello\r\n\r\n".repeat(100);
+        let size = text.len();
+        let frame = zstd::bulk::compress(&text, 1).unwrap();
+        let packed = frame.len();
+        let row = |data: &[u8], no| ChunkRow {
+            message: MessageId::new(1),
+            no,
+            raw_len: size as u32,
+            data: data.to_vec(),
+        };
+        let piece = |no, from, to| Piece {
+            range: 0,
+            chunk: Some((MessageId::new(1), no)),
+            from,
+            to,
+            last: false,
+            gone: false,
+        };
+        let page = || vec![piece(0, 0, size), piece(0, 9, 9 + packed), piece(1, 0, size)];
+        let rows = || vec![row(&frame, 0), row(&text, 1)];
+        let seen: Vec<_> = chunks_of(page(), rows(), true)
+            .unwrap()
+            .into_iter()
+            .map(|chunk| (chunk.data.len(), chunk.unpacked_length as usize, chunk.from, chunk.to as usize))
+            .collect();
+        assert_eq!(seen, [(packed, size, 0, size), (packed, 0, 0, 0), (size, 0, 0, 0)]);
+        for (chunk, piece) in chunks_of(page(), rows(), false).unwrap().iter().zip(page()) {
+            assert_eq!((&*chunk.data, chunk.unpacked_length), (&text[piece.from..piece.to], 0));
+        }
     }
 }

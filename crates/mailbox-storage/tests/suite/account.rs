@@ -46,6 +46,7 @@ async fn an_account_sees_only_its_own(store: &Store) {
         grant: grant.clone(),
         mailbox_id: alices,
         ranges: vec![pb::ContentRange { uid, offset: 0, length: 0 }],
+        packed: false,
     };
     let mut chunks = store.client.content(request).await.unwrap();
     assert!(chunks.message().await.unwrap().unwrap().gone);

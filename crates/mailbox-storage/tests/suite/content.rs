@@ -81,7 +81,7 @@ async fn many_messages_in_one_stream(store: &Store) {
     let mut uids: Vec<u32> = (1..=60).rev().collect();
     uids.extend([3, 3, 1000, 8]);
     let ranges = uids.iter().map(|uid| pb::ContentRange { uid: *uid, offset: 0, length: 0 }).collect();
-    let request = pb::ContentRequest { owner: 0, grant: store.alice(), mailbox_id, ranges };
+    let request = pb::ContentRequest { owner: 0, grant: store.alice(), mailbox_id, ranges, packed: false };
     let mut chunks = store.client.content(request).await.unwrap();
     let mut got: Vec<Vec<u8>> = vec![Vec::new()];
     while let Some(chunk) = chunks.message().await.unwrap() {

@@ -205,7 +205,7 @@ impl Store {
     /// Octets of one range; `None`: gone.
     pub(crate) async fn read(&self, mailbox_id: u64, uid: u32, offset: u64, length: u64) -> Option<Vec<u8>> {
         let ranges = vec![pb::ContentRange { uid, offset, length }];
-        let request = pb::ContentRequest { owner: 0, grant: self.alice(), mailbox_id, ranges };
+        let request = pb::ContentRequest { owner: 0, grant: self.alice(), mailbox_id, ranges, packed: false };
         let mut chunks = self.client.content(request).await.unwrap();
         let mut out = Vec::new();
         while let Some(chunk) = chunks.message().await.unwrap() {

@@ -217,8 +217,11 @@ impl Caller<'_> {
     pub(crate) async fn octets(&self, mailbox_id: u64, uid: u32) -> Result<Vec<u8>, Status> {
         let (grant, owner) = (self.grant(), self.owner);
         let ranges = vec![pb::ContentRange { uid, offset: 0, length: 0 }];
-        let mut chunks =
-            self.store.client.content(pb::ContentRequest { grant, owner, mailbox_id, ranges }).await?;
+        let mut chunks = self
+            .store
+            .client
+            .content(pb::ContentRequest { grant, owner, mailbox_id, ranges, packed: false })
+            .await?;
         let mut octets = Vec::new();
         while let Some(chunk) = chunks.message().await? {
             octets.extend_from_slice(&chunk.data);

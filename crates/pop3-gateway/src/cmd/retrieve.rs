@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use line_server::Connection;
-use mail_rpc::{Refusal, pb};
-use tonic::Streaming;
+use mail_rpc::{ContentStream, Refusal, pb};
 
 use crate::maildrop::Message;
 use crate::read_ahead::next_chunk;
@@ -89,7 +88,7 @@ struct TopSource {
     message: Message,
     first_length: u64,
     read: u64,
-    stream: Option<Streaming<pb::ContentChunk>>,
+    stream: Option<ContentStream>,
 }
 
 impl TopSource {
@@ -125,6 +124,7 @@ impl TopSource {
             grant: self.grant.clone(),
             mailbox_id: self.mailbox_id,
             ranges: vec![range],
+            ..Default::default()
         }
     }
 }

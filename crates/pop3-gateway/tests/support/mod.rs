@@ -162,7 +162,13 @@ impl Fake {
         let mut store = self.store();
         let found = store.messages.iter().find(|(uid, _)| *uid == asked.uid).map(|(_, text)| text.clone());
         let Some(text) = found.filter(|_| !store.gone.contains(&asked.uid)) else {
-            return vec![Ok(pb::ContentChunk { range, data: Bytes::new(), last: true, gone: true })];
+            return vec![Ok(pb::ContentChunk {
+                range,
+                data: Bytes::new(),
+                last: true,
+                gone: true,
+                ..Default::default()
+            })];
         };
         let from = usize::try_from(asked.offset).unwrap().min(text.len());
         let length = if asked.length == 0 { usize::MAX } else { usize::try_from(asked.length).unwrap() };
@@ -178,7 +184,12 @@ impl Fake {
             }
             let last = end == text.len();
             store.octets_sent += (end - at) as u64;
-            chunks.push(Ok(pb::ContentChunk { range, data: text.slice(at..end), last, gone: false }));
+            chunks.push(Ok(pb::ContentChunk {
+                range,
+                data: text.slice(at..end),
+                last,
+                ..Default::default()
+            }));
             at = end;
             if last {
                 return chunks;
