@@ -58,6 +58,7 @@ const AUTHENTICATED: &[&str] = &[
     // RFC 4314 §2.2: beside the rights of RFC 2086.
     "RIGHTS=texk",
     "LIST-MYRIGHTS",
+    "INPROGRESS",
 ];
 
 /// The capabilities of a session now.

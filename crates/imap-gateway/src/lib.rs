@@ -17,6 +17,7 @@ mod mailboxes;
 mod notify;
 mod order;
 mod others;
+mod progress;
 mod server;
 mod session;
 mod snapshot;

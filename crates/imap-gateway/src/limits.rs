@@ -56,6 +56,8 @@ pub(crate) const RECHECK_EVERY_WITHOUT_HINTS: Duration = Duration::from_secs(5);
 pub(crate) const RECHECK_BATCH: usize = 500;
 /// How often an idling client hears something, unless the operator says otherwise: routers forget connections after 2 minutes.
 pub(crate) const IDLE_NOTIFY: Duration = Duration::from_secs(110);
+/// How often a client hears of a command that takes long (RFC 9585 §4: every 10 to 15 seconds), plus up to half of it.
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// Mailboxes that one NOTIFY may name (RFC 5465 §3.1).
 pub(crate) const NOTIFY_NAMES_MAX: usize = 1000;
 /// Lines about other mailboxes that NOTIFY brings at once; beyond it comes NOTIFICATIONOVERFLOW (RFC 5465 §5.8).

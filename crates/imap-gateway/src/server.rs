@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::capability;
 use crate::fetch::Derived;
-use crate::limits::IDLE_NOTIFY;
+use crate::limits::{IDLE_NOTIFY, PROGRESS_EVERY};
 use crate::mailboxes::Mailboxes;
 use crate::order::Keys;
 use crate::session;
@@ -52,6 +52,8 @@ pub struct Settings {
     pub utf8_accept: bool,
     /// An idling client hears something at least this often (plus up to a quarter of it), so that routers keep the connection.
     pub idle_notify: Duration,
+    /// A client whose command takes long hears of it at least this often (plus up to half of it).
+    pub progress_every: Duration,
     /// Connections of each listener.
     pub connections_max: usize,
     /// Connections of one client address to each listener.
@@ -98,6 +100,7 @@ impl Default for Settings {
             allow_clear_login: false,
             utf8_accept: true,
             idle_notify: IDLE_NOTIFY,
+            progress_every: PROGRESS_EVERY,
             connections_max: 50_000,
             connections_per_ip_max: 200,
             proxy_trusted: Vec::new(),

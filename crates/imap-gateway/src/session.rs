@@ -19,6 +19,7 @@ use crate::cmd;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::limits::{BAD_COMMANDS_MAX, BAD_COMMANDS_UNAUTHENTICATED_MAX, FLUSH_BYTES};
 use crate::notify::{self, Notifier};
+use crate::progress::Progress;
 use crate::server::{Gateway, PROTOCOL};
 use crate::state::{Enabled, Phase, Selected, State, User, describe};
 use crate::sync::Expunges;
@@ -39,11 +40,17 @@ pub(crate) struct Session {
     pub(crate) annotations: Option<Box<Told>>,
     /// While commands that were sent ahead are executed.
     pub(crate) ahead: Option<Box<Ahead>>,
+    /// Of the present command.
+    pub(crate) progress: Progress,
     bad_commands: u32,
 }
 
 /// Serves a connection to its end.
 pub(crate) async fn run(gateway: Arc<Gateway>, connection: Connection) {
+    // Not all at the same time: by the client's port.
+    let share = u32::from(connection.peer().port() % 64);
+    let every = gateway.settings.progress_every;
+    let progress = Progress::new(every + every / 2 * share / 64);
     let mut session = Session {
         gateway,
         connection,
@@ -55,6 +62,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, connection: Connection) {
         notify: None,
         annotations: None,
         ahead: None,
+        progress,
         bad_commands: 0,
     };
     let end = session.serve().await;
@@ -187,6 +195,7 @@ impl Session {
         }
         self.normalized = command.normalized;
         let started = Instant::now();
+        self.progress.begin(&command.tag, started);
         let span = tracing::debug_span!("command", name, tag = command.tag.as_str());
         let result = if self.state.allows(phase) {
             self.execute(&command.tag, command.body, phase).instrument(span).await
@@ -230,6 +239,7 @@ impl Session {
         result: CmdResult,
         started: Instant,
     ) -> Result<(), End> {
+        self.progress.end();
         let outcome = match &result {
             Ok(_) => "ok",
             Err(CmdError::Bad(_)) => "bad",

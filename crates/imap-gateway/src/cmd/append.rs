@@ -44,7 +44,10 @@ pub(super) async fn take(
         }
     };
     match receive(session, append, &target, replaced).await {
-        Ok(upload) => Ok((target.whose, upload.finish().await)),
+        Ok(upload) => {
+            session.progress.restart();
+            Ok((target.whose, session.patiently(upload.finish()).await?))
+        }
         // The upload ends here without `finish`, and so leaves nothing behind.
         Err(error) => {
             session.framer.refuse_literal();

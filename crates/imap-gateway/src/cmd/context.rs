@@ -119,7 +119,7 @@ pub(crate) async fn refresh(session: &mut Session) -> Result<(), CmdError> {
 
 async fn refresh_one(session: &mut Session, context: &mut Context, touched: &UidSet) -> Result<(), CmdError> {
     let compiled = Compiled::of_selected(session.selected()?, &context.key)?;
-    let scope = Scope::of_selected(session)?;
+    let (scope, _) = Scope::of_selected(session)?;
     let selection = scope.view.select_uids(touched.ranges().iter().copied());
     let matching = find_among(&scope, &compiled, &selection).await?.messages;
     let matching: HashSet<u32> = matching.iter().map(|message| message.entry.uid.get()).collect();

@@ -1,5 +1,7 @@
 //! COPY and MOVE (RFC 9051 §6.4.7, §6.4.8; RFC 4315 §3; RFC 6851).
 
+use std::sync::Arc;
+
 use imap_wire::{Numbering, SequenceSet, Status};
 use mail_rpc::{Refusal, pb, set_from_pb, set_to_pb};
 use mail_types::{MailboxName, UidValidity};
@@ -67,7 +69,8 @@ async fn transfer(
         mode: mode.into(),
         known_modseq: known.meta().modseq.get(),
     };
-    let reply = session.gateway.backends.mailbox.copy(request).await;
+    let gateway = Arc::clone(&session.gateway);
+    let reply = session.patiently(gateway.backends.mailbox.copy(request)).await?;
     let reply = match reply.map_err(Refusal::from) {
         Ok(reply) => reply,
         // Source or destination? If it is the source, asking for its news says so.

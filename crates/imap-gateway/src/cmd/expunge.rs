@@ -1,5 +1,7 @@
 //! CHECK, CLOSE, UNSELECT, EXPUNGE and UID EXPUNGE.
 
+use std::sync::Arc;
+
 use imap_wire::{Numbering, SequenceSet};
 use mail_rpc::{Refusal, pb, set_to_pb};
 use mail_types::UidSet;
@@ -22,8 +24,9 @@ pub(crate) async fn close(session: &mut Session) -> CmdResult {
         // A \Deleted that another session has set and this one has not heard of counts too.
         let uids = UidSet::all();
         let request = expunge_request(session, &uids, 0)?;
-        let reply = session.gateway.backends.mailbox.expunge(request).await.map_err(Refusal::from);
-        match reply {
+        let gateway = Arc::clone(&session.gateway);
+        let reply = session.patiently(gateway.backends.mailbox.expunge(request)).await?;
+        match reply.map_err(Refusal::from) {
             // RFC 4314 §4: without the right to expunge, closing is all that happens.
             Ok(_) | Err(Refusal::NotFound(_) | Refusal::Forbidden(_)) => {}
             Err(refusal) => return Err(refusal.into()),
@@ -57,7 +60,8 @@ pub(crate) async fn expunge(session: &mut Session, set: Option<SequenceSet>) -> 
     }
     let known = session.newest()?;
     let request = expunge_request(session, &uids, known.meta().modseq.get())?;
-    let reply = session.gateway.backends.mailbox.expunge(request).await;
+    let gateway = Arc::clone(&session.gateway);
+    let reply = session.patiently(gateway.backends.mailbox.expunge(request)).await?;
     let reply = reply.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
     match &reply.sync {
         Some(sync) => session.take_reply(&known, sync, Expunges::Announce, None)?,

@@ -1,8 +1,10 @@
 //! FETCH and UID FETCH (RFC 9051 §6.4.5, RFC 7162 §3.1.4, RFC 9394 §3.2).
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{Either, select};
 use imap_wire::{Code, Fetch, FetchItem, FlagList, Numbering, PartialRange, SequenceSet, StoreAction};
 use mail_rpc::{Refusal, pb, set_to_pb};
 use mail_types::{FlagBits, Rights, UidSet};
@@ -78,21 +80,39 @@ pub(crate) async fn send(
     missing: &mut Missing,
 ) -> Result<(), CmdError> {
     let gateway = Arc::clone(&session.gateway);
-    let State::Selected(user, selected) = &session.state else { return Ok(()) };
+    let Session { connection, state, enabled, progress, .. } = session;
+    let State::Selected(user, selected) = state else { return Ok(()) };
     let place = selected.place(user.grant.clone());
     let what = (&place, &selected.view, plan);
+    let (mut patience, count) = progress.patience(connection, *enabled);
+    count.begin(messages.len());
     let mut pages = messages.chunks(FETCH_PAGE_MESSAGES);
     let Some(first) = pages.next() else { return Ok(()) };
-    let mut page = Page::load(&gateway, (&place, plan), first).await?;
+    let mut page = patience.wait(Page::load(&gateway, (&place, plan), first)).await??;
     for next in pages {
-        let (loaded, sent) = tokio::join!(
-            Page::load(&gateway, (&place, plan), next),
-            page.send(&gateway, &mut session.connection, what, missing)
-        );
-        sent?;
-        page = loaded?;
+        let sent = page.messages();
+        let mut loading = pin!(Page::load(&gateway, (&place, plan), next));
+        let loaded = {
+            let sending = pin!(page.send(&gateway, patience.connection, what, missing));
+            match select(loading.as_mut(), sending).await {
+                Either::Left((loaded, sending)) => {
+                    sending.await?;
+                    Some(loaded)
+                }
+                Either::Right((sent, _)) => {
+                    sent?;
+                    None
+                }
+            }
+        };
+        // Between two pages no line is begun, so there is room for one about progress.
+        page = match loaded {
+            Some(loaded) => loaded?,
+            None => patience.wait(loading).await??,
+        };
+        count.add(sent);
     }
-    page.send(&gateway, &mut session.connection, what, missing).await
+    page.send(&gateway, patience.connection, what, missing).await
 }
 
 /// The message as the view has it now.
@@ -160,7 +180,8 @@ async fn mark_seen(session: &mut Session, messages: &[Message], by: Numbering) -
         unchanged_since: None,
         known_modseq: known.meta().modseq.get(),
     };
-    let reply = session.gateway.backends.mailbox.store_flags(request).await;
+    let gateway = Arc::clone(&session.gateway);
+    let reply = session.patiently(gateway.backends.mailbox.store_flags(request)).await?;
     let reply = reply.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
     let Some(sync) = &reply.sync else {
         return Err(CmdError::internal("no sync in the reply to StoreFlags"));

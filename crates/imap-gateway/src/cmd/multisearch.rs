@@ -34,6 +34,9 @@ pub(crate) async fn esearch(session: &mut Session, tag: &Tag, search: &Search) -
     if chosen.len() > SEARCHED_MAILBOXES_MAX {
         return Err(CmdError::no(Code::Limit, "Too many mailboxes for one search"));
     }
+    // What this search counts: the messages of the mailboxes that are done.
+    let messages = |found: &&Readable| found.state.exists as usize;
+    session.progress.count.begin(chosen.iter().map(messages).sum());
     for found in chosen {
         let is_selected = selected == Some(found.key());
         let result = match is_selected {
@@ -45,6 +48,7 @@ pub(crate) async fn esearch(session: &mut Session, tag: &Tag, search: &Search) -
             Err(CmdError::Bye(_) | CmdError::No(Code::NonExistent, _)) if !is_selected => {}
             other => other?,
         }
+        session.progress.count.add(messages(&found));
         if session.connection.queued() >= FLUSH_BYTES {
             session.connection.flush().await?;
         }
@@ -169,7 +173,9 @@ async fn in_selected(
     let compiled = Compiled::of_selected(session.selected()?, &search.key)?;
     compiled.check_relevancy(returns.relevancy)?;
     session.enabled.condstore |= compiled.uses_modseq;
-    let hits = find(&Scope::of_selected(session)?, &compiled).await?;
+    let (scope, mut patience) = Scope::of_selected(session)?;
+    let scope = Scope { count: None, ..scope };
+    let hits = patience.wait(find(&scope, &compiled)).await??;
     let saved = report(session, tag, (returns, state), &compiled, &hits)?;
     if returns.save {
         session.selected_mut()?.saved = saved;
@@ -207,7 +213,7 @@ async fn elsewhere(
             modseq: snapshot.meta().modseq.get(),
         }),
     };
-    let reply = gateway.backends.mailbox.open(request).await?;
+    let reply = session.patiently(gateway.backends.mailbox.open(request)).await??;
     let snapshot = Snapshot::from_reply(known.as_ref(), &reply)?;
     let snapshot = gateway.mailboxes.keep(whose, snapshot);
     let mailbox = snapshot.meta().mailbox;
@@ -215,8 +221,8 @@ async fn elsewhere(
     let compiled = Compiled::elsewhere(&view, &search.key)?;
     compiled.check_relevancy(returns.relevancy)?;
     let place = Place { account: whose.owner(), owner, grant, mailbox };
-    let scope = Scope { gateway: &gateway, place, view: &view };
-    let hits = find(&scope, &compiled).await?;
+    let scope = Scope { gateway: &gateway, place, view: &view, count: None };
+    let hits = session.patiently(find(&scope, &compiled)).await??;
     report(session, tag, (returns, state), &compiled, &hits)?;
     Ok(())
 }

@@ -18,8 +18,10 @@ use crate::error::{CmdError, CmdResult, Done};
 use crate::fetch::{Place, Wanted};
 use crate::limits::{FETCH_PAGE_MESSAGES, FUZZY_MESSAGES};
 use crate::order::Column;
+use crate::progress::{Count, Patience};
 use crate::server::Gateway;
 use crate::session::Session;
+use crate::state::State;
 use crate::view::{Message, Selection, View};
 
 pub(crate) async fn search(session: &mut Session, tag: &Tag, search: Search) -> CmdResult {
@@ -40,7 +42,8 @@ async fn run(session: &mut Session, tag: &Tag, search: &Search) -> CmdResult {
     let compiled = Compiled::of_selected(session.selected()?, &search.key)?;
     compiled.check_relevancy(returns.relevancy)?;
     session.enabled.condstore |= compiled.uses_modseq;
-    let Hits { messages: found, scores } = find(&Scope::of_selected(session)?, &compiled).await?;
+    let (scope, mut patience) = Scope::of_selected(session)?;
+    let Hits { messages: found, scores } = patience.wait(find(&scope, &compiled)).await??;
     // RFC 9051 §6.4.4: in IMAP4rev2 the answer is always ESEARCH.
     if search.returns.is_none() && !session.enabled.rev2 {
         let modseq = highest_modseq(&found).filter(|_| compiled.uses_modseq);
@@ -75,12 +78,40 @@ pub(super) struct Scope<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) place: Place,
     pub(super) view: &'a View,
+    /// The messages that are looked into, if they are to be counted here.
+    pub(super) count: Option<&'a Count>,
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn of_selected(session: &'a Session) -> Result<Self, CmdError> {
-        let selected = session.selected()?;
-        Ok(Self { gateway: &session.gateway, place: selected.place(session.grant()?), view: &selected.view })
+    pub(super) fn of_selected(session: &'a mut Session) -> Result<(Self, Patience<'a>), CmdError> {
+        let Session { gateway, connection, state, enabled, progress, .. } = session;
+        let State::Selected(user, selected) = state else {
+            return Err(CmdError::bad("No mailbox is selected"));
+        };
+        let (patience, count) = progress.patience(connection, *enabled);
+        let place = selected.place(user.grant.clone());
+        Ok((Self { gateway, place, view: &selected.view, count: Some(count) }, patience))
+    }
+
+    /// So many messages will be looked into.
+    fn begin(&self, goal: usize) {
+        if let Some(count) = self.count {
+            count.begin(goal);
+        }
+    }
+
+    /// What follows is not looking into messages.
+    pub(super) fn end(&self) {
+        if let Some(count) = self.count {
+            count.end();
+        }
+    }
+
+    /// So many were.
+    fn add(&self, done: usize) {
+        if let Some(count) = self.count {
+            count.add(done);
+        }
     }
 
     /// What the messages of some UIDs (ascending) are ordered by: a column for each of `keys`.
@@ -142,6 +173,12 @@ pub(super) async fn find_among(
     }
     // A message may be decided and still want a score.
     let fuzzy_among: Vec<Uid> = judged.iter().map(|(message, _)| message.entry.uid).collect();
+    let goal = |asked: bool, messages: usize| if asked { messages } else { 0 };
+    scope.begin(
+        goal(!compiled.conditions.is_empty(), undecided.len() as usize)
+            + goal(!compiled.fuzzies.is_empty(), fuzzy_among.len())
+            + goal(!compiled.threads.is_empty(), undecided.len() as usize),
+    );
     let found = Found {
         conditions: ask(scope, compiled, &undecided).await?,
         fuzzies: ask_fuzzily(scope, compiled, &fuzzy_among).await?,
@@ -180,6 +217,7 @@ async fn ask_fuzzily(
         if reply.matches.len() != found.len() {
             return Err(CmdError::internal("storage answered other texts than it was asked"));
         }
+        scope.add(part.len());
         for (found, matches) in found.iter_mut().zip(reply.matches) {
             let mut uid = 0u32;
             for (delta, score) in matches.uid_deltas.iter().zip(&matches.scores[..]) {
@@ -205,6 +243,7 @@ async fn ask(scope: &Scope<'_>, compiled: &Compiled, undecided: &UidSet) -> Resu
     };
     let reply = scope.gateway.backends.mailbox.search(request).await;
     let reply = reply.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
+    scope.add(undecided.len() as usize);
     let matches: Vec<UidSet> = reply.matches.iter().map(|matches| set_from_pb(&matches.uids)).collect();
     if matches.len() != compiled.conditions.len() {
         return Err(CmdError::internal("storage answered other conditions than it was asked"));
@@ -230,6 +269,7 @@ async fn find_threads(
         .collect();
     for page in undecided.chunks(FETCH_PAGE_MESSAGES) {
         let data = gateway.derived.load(&gateway.backends.mailbox, place, page, Wanted::default()).await?;
+        scope.add(page.len());
         for (entry, data) in page.iter().zip(data) {
             let Some(data) = data else { continue };
             for (thread, uids) in compiled.threads.iter().zip(&mut found) {

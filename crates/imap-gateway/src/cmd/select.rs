@@ -53,7 +53,7 @@ async fn open(session: &mut Session, select: Select, access: Access) -> CmdResul
             modseq: snapshot.meta().modseq.get(),
         }),
     };
-    let reply = gateway.backends.mailbox.open(request).await?;
+    let reply = session.patiently(gateway.backends.mailbox.open(request)).await??;
     let snapshot = Snapshot::from_reply(known.as_ref(), &reply)?;
     let snapshot = gateway.mailboxes.keep(whose, snapshot);
     gateway.mailboxes.keep_name(whose, &name, snapshot.meta().mailbox);

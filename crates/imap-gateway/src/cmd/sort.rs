@@ -31,9 +31,13 @@ async fn run(session: &mut Session, tag: &Tag, sort: &Sort) -> CmdResult {
     let by_relevancy = sort.criteria.iter().any(|criterion| criterion.key == SortKey::Relevancy);
     compiled.check_relevancy(returns.relevancy || by_relevancy)?;
     session.enabled.condstore |= compiled.uses_modseq;
-    let scope = Scope::of_selected(session)?;
-    let hits = find(&scope, &compiled).await?;
-    let Hits { messages: found, scores } = sorted(&scope, hits, &sort.criteria).await?;
+    let (scope, mut patience) = Scope::of_selected(session)?;
+    let work = async {
+        let hits = find(&scope, &compiled).await?;
+        scope.end();
+        sorted(&scope, hits, &sort.criteria).await
+    };
+    let Hits { messages: found, scores } = patience.wait(work).await??;
     if sort.returns.is_none() {
         // RFC 7162 §3.1.6
         let modseq = highest_modseq(&found).filter(|_| compiled.uses_modseq);

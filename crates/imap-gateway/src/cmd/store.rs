@@ -1,5 +1,7 @@
 //! STORE and UID STORE (RFC 9051 §6.4.6, RFC 7162 §3.1.3).
 
+use std::sync::Arc;
+
 use imap_wire::{FlagList, Numbering, Store, StoreAction};
 use mail_rpc::{Refusal, pb, set_from_pb, set_to_pb};
 use mail_types::{FlagBits, UidSet};
@@ -34,7 +36,8 @@ pub(crate) async fn store(session: &mut Session, store: Store) -> CmdResult {
         unchanged_since: store.unchanged_since.map(|modseq| modseq.get()),
         known_modseq: known.meta().modseq.get(),
     };
-    let reply = session.gateway.backends.mailbox.store_flags(request).await;
+    let gateway = Arc::clone(&session.gateway);
+    let reply = session.patiently(gateway.backends.mailbox.store_flags(request)).await?;
     let reply = reply.map_err(|status| CmdError::of_selected(Refusal::from(status)))?;
     let modified = set_from_pb(&reply.modified);
     // The numbers of what was not stored, before expunges that are announced now change them.

@@ -11,6 +11,7 @@ use super::store;
 use crate::error::{CmdError, CmdResult, Done};
 use crate::order::{Algorithm, Column, Messages, Node, thread as make_threads};
 use crate::session::Session;
+use crate::view::Message;
 
 /// Messages up to which threads are made at once: a thread hop would cost more than it saves.
 const INLINE_MESSAGES_MAX: usize = 5000;
@@ -24,17 +25,8 @@ pub(crate) async fn thread(session: &mut Session, thread: Thread) -> CmdResult {
     };
     let compiled = Compiled::of_selected(session.selected()?, &thread.key)?;
     session.enabled.condstore |= compiled.uses_modseq;
-    let scope = Scope::of_selected(session)?;
-    let found = find(&scope, &compiled).await?.messages;
-    let uids: Vec<u32> = found.iter().map(|message| message.entry.uid.get()).collect();
-    let columns = scope.columns(&uids, &algorithm.keys()).await?;
-    let nodes = if uids.len() <= INLINE_MESSAGES_MAX {
-        nodes(algorithm, &uids, &columns)
-    } else {
-        tokio::task::spawn_blocking(move || nodes(algorithm, &uids, &columns))
-            .await
-            .map_err(|_| CmdError::no(Code::Unavailable, "Please try again"))?
-    };
+    let (scope, mut patience) = Scope::of_selected(session)?;
+    let (found, nodes) = patience.wait(threads(&scope, &compiled, algorithm)).await??;
     let nodes: Vec<ThreadNode> = nodes
         .into_iter()
         .map(|node| ThreadNode {
@@ -45,6 +37,25 @@ pub(crate) async fn thread(session: &mut Session, thread: Thread) -> CmdResult {
     session.writer().thread(&nodes);
     session.catch_up_if_stale(store::expunges_of(thread.by)).await?;
     Done::plain()
+}
+
+/// The messages, and the threads that they are in.
+async fn threads(
+    scope: &Scope<'_>,
+    compiled: &Compiled,
+    algorithm: Algorithm,
+) -> Result<(Vec<Message>, Vec<Node>), CmdError> {
+    let found = find(scope, compiled).await?.messages;
+    scope.end();
+    let uids: Vec<u32> = found.iter().map(|message| message.entry.uid.get()).collect();
+    let columns = scope.columns(&uids, &algorithm.keys()).await?;
+    if uids.len() <= INLINE_MESSAGES_MAX {
+        return Ok((found, nodes(algorithm, &uids, &columns)));
+    }
+    let nodes = tokio::task::spawn_blocking(move || nodes(algorithm, &uids, &columns))
+        .await
+        .map_err(|_| CmdError::no(Code::Unavailable, "Please try again"))?;
+    Ok((found, nodes))
 }
 
 impl Algorithm {

@@ -54,6 +54,11 @@ impl<'m> Page<'m> {
         Ok(Self { messages, data })
     }
 
+    /// How many they are.
+    pub(crate) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
     /// Writes their lines, with the connection's back-pressure.
     pub(crate) async fn send(
         self,

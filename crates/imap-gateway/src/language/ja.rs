@@ -26,6 +26,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("OK", "どうぞ"),
     ("idling", "待機しています"),
     ("Still here", "接続は続いています"),
+    ("Still at work", "処理を続けています"),
     ("Expected DONE", "DONE が必要です"),
     // ---- login
     ("Authentication failed", "認証に失敗しました"),

@@ -4,6 +4,8 @@
 #![allow(unreachable_pub, reason = "each test program is a crate")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,23 +26,36 @@ use tonic::codegen::{Service, http};
 const PATIENCE: Duration = Duration::from_secs(20);
 pub const PASSWORD: &str = "correct horse battery";
 
-/// A service whose calls are noted by their names.
+/// A service whose calls are noted by their names, and are slow if that is wanted.
 #[derive(Clone)]
-struct Noted<S>(S, Arc<Mutex<Vec<String>>>);
+struct Noted<S>(S, Arc<Mutex<Vec<String>>>, Arc<Mutex<HashMap<String, Duration>>>);
 
-impl<B, S: Service<http::Request<B>>> Service<http::Request<B>> for Noted<S> {
+impl<B, S> Service<http::Request<B>> for Noted<S>
+where
+    S: Service<http::Request<B>>,
+    S::Future: Send + 'static,
+    S::Response: 'static,
+    S::Error: 'static,
+{
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: http::Request<B>) -> S::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let pause = self.2.lock().unwrap().get(name).copied();
         self.1.lock().unwrap().push(name.to_owned());
-        self.0.call(request)
+        let call = self.0.call(request);
+        Box::pin(async move {
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
+            call.await
+        })
     }
 }
 
@@ -52,6 +67,7 @@ pub struct System {
     pub mailbox: MailboxClient,
     pub hints: Hints,
     calls: Arc<Mutex<Vec<String>>>,
+    slow: Arc<Mutex<HashMap<String, Duration>>>,
     settings: Settings,
     auth_client: AuthClient,
     grant_key: GrantKey,
@@ -72,8 +88,9 @@ impl System {
         storage.migrate().await.unwrap();
         let auth = AuthService::open(AuthConfig::new(url, grant_key.clone())).await.unwrap();
         auth.migrate().await.unwrap();
-        let calls = Arc::default();
-        let mailbox = MailboxClient::new(Transport::local(Noted(storage.server(), Arc::clone(&calls))));
+        let (calls, slow) = (Arc::default(), Arc::default());
+        let noted = Noted(storage.server(), Arc::clone(&calls), Arc::clone(&slow));
+        let mailbox = MailboxClient::new(Transport::local(noted));
         let auth_client = AuthClient::new(Transport::local(auth.server()));
         let mut settings = Settings { allow_clear_login: true, ..Settings::default() };
         adjust(&mut settings);
@@ -85,6 +102,7 @@ impl System {
             mailbox,
             hints,
             calls,
+            slow,
             settings,
             auth_client,
             grant_key,
@@ -113,6 +131,11 @@ impl System {
     /// How often storage was called by this name since the last time that anybody asked.
     pub fn calls(&self, name: &str) -> usize {
         std::mem::take(&mut *self.calls.lock().unwrap()).iter().filter(|call| *call == name).count()
+    }
+
+    /// From now on storage takes so much longer to answer calls of this name.
+    pub fn slow_down(&self, name: &str, pause: Duration) {
+        self.slow.lock().unwrap().insert(name.to_owned(), pause);
     }
 
     pub async fn add_account(&self, name: &str) {

@@ -52,6 +52,8 @@ pub enum Code<'a> {
     HasChildren,
     /// `HIGHESTMODSEQ` (RFC 7162)
     HighestModSeq(ModSeq),
+    /// `INPROGRESS` (RFC 9585)
+    InProgress(InProgress<'a>),
     /// `INUSE` (RFC 5530)
     InUse,
     /// `LIMIT` (RFC 5530)
@@ -108,6 +110,17 @@ pub enum Code<'a> {
     UrlMechInternal,
     /// `USEATTR` (RFC 6154)
     UseAttr,
+}
+
+/// How far a command is (RFC 9585 §4).
+#[derive(Debug, Clone, Copy)]
+pub struct InProgress<'a> {
+    /// The command's.
+    pub tag: &'a Tag,
+    /// Items that are done, if that is known.
+    pub done: Option<u32>,
+    /// All of them; more than those that are done. Not without those.
+    pub goal: Option<u32>,
 }
 
 /// What a client can change for good.
@@ -176,6 +189,7 @@ impl Writer<'_> {
                 self.words(names.iter().copied());
             }
             Code::HighestModSeq(mod_seq) => self.named_number("HIGHESTMODSEQ ", mod_seq.get()),
+            Code::InProgress(progress) => self.in_progress(progress),
             Code::MailboxId(id) => {
                 self.raw("MAILBOXID (");
                 self.atom(id);
@@ -219,6 +233,23 @@ impl Writer<'_> {
                 self.raw(" ");
             }
             self.atom(value);
+        }
+        self.raw(")");
+    }
+
+    /// RFC 9585 §4, §5
+    fn in_progress(&mut self, InProgress { tag, done, goal }: InProgress<'_>) {
+        self.raw("INPROGRESS (");
+        // A bracket would end the code. Nothing else in a tag could end a quoted string.
+        match tag.as_str().contains(']') {
+            true => self.raw("NIL"),
+            false => ["\"", tag.as_str(), "\""].iter().for_each(|part| self.raw(part)),
+        }
+        for number in [done, goal.filter(|_| done.is_some())] {
+            match number {
+                Some(number) => self.named_number(" ", number.into()),
+                None => self.raw(" NIL"),
+            }
         }
         self.raw(")");
     }

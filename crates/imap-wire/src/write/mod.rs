@@ -8,7 +8,7 @@ mod search;
 mod strings;
 mod untagged;
 
-pub use code::{Code, MetadataCode, PermanentFlags};
+pub use code::{Code, InProgress, MetadataCode, PermanentFlags};
 pub use fetch::FetchWriter;
 pub use mailboxes::{ListLine, MailboxAttribute, StatusValue};
 pub use search::{ESearch, Numbers, ThreadNode};

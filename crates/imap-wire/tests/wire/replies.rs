@@ -98,6 +98,20 @@ fn response_codes() {
 }
 
 #[test]
+fn progress() {
+    let line = |tag: &str, done, goal| {
+        let tag = try_command(format!("{tag} NOOP\r\n")).unwrap().tag;
+        code(Code::InProgress(InProgress { tag: &tag, done, goal }))
+    };
+    // RFC 9585 §4, §5
+    assert_eq!(line("A001", None, None), "[INPROGRESS (\"A001\" NIL NIL)]");
+    assert_eq!(line("A001", Some(175), None), "[INPROGRESS (\"A001\" 175 NIL)]");
+    assert_eq!(line("A001", Some(175), Some(1000)), "[INPROGRESS (\"A001\" 175 1000)]");
+    assert_eq!(line("A001", None, Some(1000)), "[INPROGRESS (\"A001\" NIL NIL)]");
+    assert_eq!(line("a]b", Some(0), Some(1)), "[INPROGRESS (NIL 0 1)]");
+}
+
+#[test]
 fn mailbox_data() {
     let table = keywords();
     assert_eq!(written(|w| w.exists(23)), "* 23 EXISTS\r\n");
