@@ -65,12 +65,6 @@ async fn check(session: &mut Session, append: &Append, replaces: bool) -> Result
     }
     let target = session.target(&append.mailbox).await?;
     if target.whose.is_shared() {
-        if replaces {
-            return Err(CmdError::no(
-                Code::Cannot,
-                "A message of yours cannot be replaced by one of another's",
-            ));
-        }
         check_shared(session, &target).await?;
         return Ok(target);
     }

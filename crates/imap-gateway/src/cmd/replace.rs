@@ -2,11 +2,14 @@
 
 use imap_wire::{Append, Code, Numbering, Replace, SeqBound, SequenceSet, Status};
 use mail_rpc::{Refusal, pb};
+use mail_types::Rights;
 
 use super::append;
 use crate::error::{CmdError, CmdResult, Done, DoneCode};
 use crate::session::Session;
 use crate::sync::Expunges;
+
+const REMOVING: Rights = Rights::DELETE_MESSAGES.with(Rights::EXPUNGE);
 
 pub(crate) async fn replace(session: &mut Session, replace: Replace) -> CmdResult {
     let Replace { by, message, mailbox, steps } = replace;
@@ -17,7 +20,8 @@ pub(crate) async fn replace(session: &mut Session, replace: Replace) -> CmdResul
             return Err(error);
         }
     };
-    let reply = match append::take(session, Append { mailbox, steps }, Some(old)).await?.1 {
+    let (whose, reply) = append::take(session, Append { mailbox, steps }, Some(old)).await?;
+    let reply = match reply {
         Ok(reply) => reply,
         // Another session was faster.
         Err(Refusal::Declined(_)) => {
@@ -31,7 +35,8 @@ pub(crate) async fn replace(session: &mut Session, replace: Replace) -> CmdResul
         code.with(|code| session.writer().untagged(Status::Ok, code, "Replacement message ready"));
     }
     session.sync(Expunges::Announce).await?;
-    if session.selected()?.mailbox().get() == reply.mailbox_id {
+    let selected = session.selected()?;
+    if selected.whose == whose && selected.mailbox().get() == reply.mailbox_id {
         session.note_own_messages(&reply.uids);
     }
     if !session.enabled.condstore {
@@ -47,20 +52,22 @@ async fn old_message(
     by: Numbering,
     message: SeqBound,
 ) -> Result<pb::Replaced, CmdError> {
+    session.selected()?.demand_write()?;
+    // RFC 8508 §4.1: what UID STORE and UID EXPUNGE need; storage asks again when it does the work.
+    if !session.selected()?.rights.contains(REMOVING) {
+        // It may have been given since.
+        session.sync(Expunges::Keep).await?;
+    }
     let selected = session.selected()?;
-    selected.demand_write()?;
-    if selected.whose.is_shared() {
-        return Err(CmdError::no(
-            Code::Cannot,
-            "Messages of others cannot be replaced, only copied and expunged",
-        ));
+    if !selected.rights.contains(REMOVING) {
+        return Err(CmdError::no(Code::NoPerm, "You lack the right to delete messages"));
     }
     let set = SequenceSet::Ranges(vec![(message, message)]);
     let selection = selected.view.select(by, &set, &selected.saved)?;
-    let mailbox_id = selected.mailbox().get();
+    let (owner, mailbox_id) = (selected.whose.to_pb(), selected.mailbox().get());
     let uid = selected.view.messages(&selection).next().map(|message| message.entry.uid.get());
     if let Some(uid) = uid {
-        return Ok(pb::Replaced { mailbox_id, uid });
+        return Ok(pb::Replaced { mailbox_id, uid, owner });
     }
     session.sync(Expunges::Announce).await?;
     Err(CmdError::expunge_issued())

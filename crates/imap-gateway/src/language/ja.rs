@@ -194,6 +194,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     // ---- shared mailboxes
     ("you lack the right to do this", "この操作をする権限がありません"),
     ("You lack the right to add messages", "メッセージを追加する権限がありません"),
+    ("You lack the right to delete messages", "メッセージを削除する権限がありません"),
     ("There is no such user", "そのユーザーはいません"),
     ("An identifier cannot be empty", "識別子を空にすることはできません"),
     ("there is no right {}", "{} という権限はありません"),
@@ -206,13 +207,5 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     (
         "A mailbox cannot be renamed from one account to another",
         "メールボックスの名前をほかのアカウントの名前に変更することはできません",
-    ),
-    (
-        "Messages of others cannot be replaced, only copied and expunged",
-        "ほかのユーザーのメッセージは置き換えられません。コピーと消去だけができます",
-    ),
-    (
-        "A message of yours cannot be replaced by one of another's",
-        "ほかのユーザーのメールボックスのメッセージで置き換えることはできません",
     ),
 ];

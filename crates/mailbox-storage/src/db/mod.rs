@@ -256,6 +256,9 @@ pub(crate) trait Db: Send + Sync + 'static {
     ) -> DbResult<Vec<CopyRow>>;
     /// Adds messages to a mailbox that may be another's, and removes them from where they were.
     async fn transfer(&self, request: Transfer) -> DbResult<Transferred>;
+    /// Adds a message to a mailbox in the place of another, one of the mailboxes at least being another's. `None`: the old
+    /// message is not there.
+    async fn shared_replace(&self, request: Transfer) -> DbResult<Option<Transferred>>;
 
     // ---- upkeep ----
 

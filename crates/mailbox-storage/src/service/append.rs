@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use mail_rpc::pb::append_request::Step;
 use mail_rpc::{Refusal, Right, pb};
-use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Rights, Uid};
-use tonic::{Status, Streaming};
+use mail_types::{AccountId, FlagBits, MailboxId, MessageId, Rights, Uid, UidSet};
+use tonic::{Code, Status, Streaming};
 
 use super::access::{Access, access};
 use super::mailboxes::name;
 use super::{no_account, no_mailbox, number, over_quota, publish, uids_used_up};
-use crate::db::{InsertItem, Inserted, KEPT_FOR_EVER, NewMessage, OldMessage, Place, Prepared, Which};
+use crate::db::{
+    Expunge, InsertItem, Inserted, KEPT_FOR_EVER, NewMessage, OldMessage, Place, Prepared, Which,
+};
 use crate::keywords::{Unknown, flag_bits, system_bits};
 use crate::prepare::prepare;
 use crate::room::Held;
@@ -28,6 +30,8 @@ const KEY_BYTES_MAX: usize = 64;
 const STAGE_BYTES: usize = 1 << 20;
 /// Chunks of one statement that writes content ahead.
 const STAGE_CHUNKS: usize = 16;
+/// RFC 4314 §4, UID STORE of \Deleted and UID EXPUNGE, in a mailbox that is open.
+const REMOVING: Rights = Rights::READ.with(Rights::DELETE_MESSAGES).with(Rights::EXPUNGE);
 /// Rounds against others who delete and make the mailbox meanwhile.
 const ATTEMPTS: u32 = 4;
 
@@ -40,7 +44,8 @@ pub(super) async fn append(
     };
     let mailbox = name(&start.mailbox)?;
     let grant = (&*start.grant, start.owner, Right::Append);
-    let asked = access(inner, grant, Which::Name(mailbox.as_str()), Rights::INSERT).await?;
+    let which = Which::Name(mailbox.as_str());
+    let asked = access(inner, grant, which, Rights::INSERT).await?;
     let account = asked.account;
     let key = match start.idempotency_key.len() {
         0 => None,
@@ -48,22 +53,28 @@ pub(super) async fn append(
         _ => return Err(invalid("an idempotency key has 16 to 64 octets")),
     };
     // RFC 9051 §6.3.12: told early that there is no such mailbox, the client saves its octets.
-    let row = inner.db.mailbox(account, Which::Name(mailbox.as_str())).await?;
+    let row = inner.db.mailbox(account, which).await?;
     row.ok_or_else(|| no_mailbox(mailbox.as_str()))?;
-    let old = old_message(start.replaced.as_ref())?;
+    let old = match &start.replaced {
+        Some(replaced) => Some(old_message(inner, &start.grant, replaced).await?),
+        None => None,
+    };
     let messages = gather(inner, account, &mut steps).await?;
     if old.is_some() && messages.len() != 1 {
         return Err(invalid("one message takes the place of one"));
     }
     for _ in 0..ATTEMPTS {
-        let (mut item, seen) = item(inner, &asked, mailbox.as_str(), &messages).await?;
+        let shares = asked.reader.is_some() || old.is_some_and(|(_, access)| access.reader.is_some());
+        let (mut item, seen) = item(inner, &asked, mailbox.as_str(), &messages, shares).await?;
         item.key.clone_from(&key);
         if start.keep_key {
             item.key_made_at = KEPT_FOR_EVER;
         }
         let outcome = match (old, asked.reader) {
-            (Some(_), Some(_)) => return Err(invalid("a reader replaces nothing")),
-            (Some(old), None) => replace(inner, item, old).await?,
+            (Some((old, access)), reader) if shares => {
+                replace_shared(inner, item, (reader, seen), (old, access)).await?
+            }
+            (Some((old, _)), _) => replace(inner, item, old).await?,
             (None, None) => inner.committer.insert(item).await?,
             (None, Some(reader)) => insert_shared(inner, item, reader, seen).await?,
         };
@@ -74,7 +85,14 @@ pub(super) async fn append(
             }
             Inserted::Duplicate(place) => place,
             Inserted::NoAccount => return Err(no_account()),
-            Inserted::NoMailbox => return Err(no_mailbox(mailbox.as_str())),
+            Inserted::NoMailbox => {
+                // A right may have gone meanwhile: the answer is as it would be now.
+                access(inner, grant, which, Rights::INSERT).await?;
+                if let Some(replaced) = &start.replaced {
+                    old_message(inner, &start.grant, replaced).await?;
+                }
+                return Err(no_mailbox(mailbox.as_str()));
+            }
             Inserted::OverQuota => return Err(over_quota()),
             Inserted::UidsUsedUp => return Err(uids_used_up()),
             Inserted::Stale => continue,
@@ -84,21 +102,57 @@ pub(super) async fn append(
     Err(Refusal::Unavailable("the mailbox kept changing; try again".into()).into())
 }
 
-fn old_message(replaced: Option<&pb::Replaced>) -> Result<Option<OldMessage>, Status> {
-    let Some(replaced) = replaced else { return Ok(None) };
+/// What is to be replaced, and as whose: RFC 8508 §4.1, the rights of UID STORE and UID EXPUNGE.
+async fn old_message(
+    inner: &Inner,
+    grant: &[u8],
+    replaced: &pb::Replaced,
+) -> Result<(OldMessage, Access), Status> {
     let uid = Uid::new(replaced.uid).ok_or_else(|| invalid("0 is no UID"))?;
-    Ok(Some(OldMessage { mailbox: MailboxId::new(replaced.mailbox_id), uid }))
+    let mailbox = MailboxId::new(replaced.mailbox_id);
+    let asked = access(inner, (grant, replaced.owner, Right::Own), Which::Id(mailbox), REMOVING).await;
+    // NOT_FOUND is the answer for the mailbox that the new message goes to.
+    let asked = asked.map_err(|status| match status.code() {
+        Code::NotFound => nothing_to_replace(),
+        _ => status,
+    })?;
+    Ok((OldMessage { mailbox, uid }, asked))
+}
+
+fn nothing_to_replace() -> Status {
+    Refusal::Declined("the message to be replaced does not exist any more".into()).into()
 }
 
 /// RFC 8508 §3.4: both happen, or nothing does.
 async fn replace(inner: &Inner, item: InsertItem, old: OldMessage) -> Result<Inserted, Status> {
     let account = item.account;
-    let outcome = inner.db.replace(item, old).await?;
-    let outcome = outcome.ok_or_else(|| {
-        Status::from(Refusal::Declined("the message to be replaced does not exist any more".into()))
-    })?;
+    let outcome = inner.db.replace(item, old).await?.ok_or_else(nothing_to_replace)?;
     if outcome.expunged_at > 0 {
         publish(inner, account, old.mailbox, outcome.expunged_at);
+    }
+    Ok(outcome.inserted)
+}
+
+/// The same where one of the mailboxes is another's.
+async fn replace_shared(
+    inner: &Inner,
+    item: InsertItem,
+    (reader, seen): (Option<Reader>, Vec<usize>),
+    (old, from): (OldMessage, Access),
+) -> Result<Inserted, Status> {
+    let Some(destination) = item.expect else { return Ok(Inserted::NoMailbox) };
+    let expunge = Expunge {
+        account: from.account,
+        mailbox: old.mailbox,
+        uids: UidSet::range(old.uid, old.uid),
+        having: FlagBits::NONE,
+        now: item.now,
+    };
+    let source = Some((expunge, from.reader, 1));
+    let transfer = Transfer { insert: Arc::new(item), destination, reader, seen, source };
+    let outcome = inner.db.shared_replace(transfer).await?.ok_or_else(nothing_to_replace)?;
+    if let Some(written) = outcome.source {
+        publish(inner, from.account, old.mailbox, written.state.highest_modseq);
     }
     Ok(outcome.inserted)
 }
@@ -259,15 +313,15 @@ async fn item(
     asked: &Access,
     mailbox: &str,
     messages: &[Gathered],
+    shares: bool,
 ) -> Result<(InsertItem, Vec<usize>), Status> {
     let account = asked.account;
-    let expect =
-        if asked.reader.is_some() || messages.iter().any(|message| !message.flags.keywords.is_empty()) {
-            let row = inner.db.mailbox(account, Which::Name(mailbox)).await?;
-            Some(row.ok_or_else(|| no_mailbox(mailbox))?.id)
-        } else {
-            None
-        };
+    let expect = if shares || messages.iter().any(|message| !message.flags.keywords.is_empty()) {
+        let row = inner.db.mailbox(account, Which::Name(mailbox)).await?;
+        Some(row.ok_or_else(|| no_mailbox(mailbox))?.id)
+    } else {
+        None
+    };
     let mut new = Vec::with_capacity(messages.len());
     let mut seen = Vec::new();
     for (place, message) in messages.iter().enumerate() {

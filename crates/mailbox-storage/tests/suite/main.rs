@@ -40,6 +40,7 @@ mod replace;
 mod search;
 mod sharing;
 mod sharing_caller;
+mod sharing_replace;
 mod sharing_rpcs;
 mod sort_keys;
 mod statistics;

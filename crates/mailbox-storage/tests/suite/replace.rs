@@ -25,7 +25,7 @@ async fn replace(
     let messages = [(system(FlagBits::NONE), octets.to_vec())];
     let mut steps = append_steps(store.alice(), to, &messages, key);
     if let Some(Step::Start(start)) = &mut steps[0].step {
-        start.replaced = Some(pb::Replaced { mailbox_id, uid });
+        start.replaced = Some(pb::Replaced { mailbox_id, uid, owner: 0 });
     }
     store.client.append(tokio_stream::iter(steps)).await
 }

@@ -383,6 +383,9 @@ impl Db for Postgres {
     async fn transfer(&self, request: Transfer) -> DbResult<Transferred> {
         retry!(in_transaction!(self.pool, |tx| sharing::transfer(tx, request.clone())))
     }
+    async fn shared_replace(&self, request: Transfer) -> DbResult<Option<Transferred>> {
+        retry!(in_transaction!(self.pool, |tx| sharing::replace(tx, request.clone())))
+    }
 
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {
         retry!(write::sweep_garbage(&self.pool, before, limit))

@@ -11,7 +11,7 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 pub(super) use acl::{acl, acl_change, inherit};
-pub(super) use write::{copy, expunge, rows, store, transfer};
+pub(super) use write::{copy, expunge, replace, rows, store, transfer};
 
 /// What a reader may do, and the mailbox as it is for that reader; `None`: there is no such mailbox.
 pub(super) async fn access(

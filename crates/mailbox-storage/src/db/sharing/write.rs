@@ -238,21 +238,11 @@ pub(in super::super) async fn rows(
 
 /// Adds messages to a mailbox that may be another's, and takes them out of where they came from if they are moved.
 pub(in super::super) async fn transfer(conn: &mut Conn, request: Transfer) -> DbResult<Transferred> {
-    let Transfer { insert, destination, reader, seen, source } = request;
-    let mut boxes = vec![(insert.account, destination)];
-    boxes.extend(source.as_ref().map(|(expunge, ..)| (expunge.account, expunge.mailbox)));
-    lock(conn, &boxes).await?;
-    if let Some(reader) = reader
-        && !may(conn, insert.account, destination, reader).await?
-    {
+    if !lock_ends(conn, &request).await? {
         return Ok(Transferred { inserted: Inserted::NoMailbox, source: None });
     }
-    if let Some((expunge, from, count)) = &source {
-        if let Some(from) = from
-            && !may(conn, expunge.account, expunge.mailbox, *from).await?
-        {
-            return Ok(Transferred { inserted: Inserted::NoMailbox, source: None });
-        }
+    let Transfer { insert, reader, seen, source, .. } = request;
+    if let Some((expunge, _, count)) = &source {
         // Another may have moved them meanwhile: one message must not arrive twice.
         if rows(conn, (expunge.account, expunge.mailbox, None), &expunge.uids).await?.len() != *count {
             return Ok(Transferred { inserted: Inserted::Stale, source: None });
@@ -271,4 +261,48 @@ pub(in super::super) async fn transfer(conn: &mut Conn, request: Transfer) -> Db
         None => None,
     };
     Ok(Transferred { inserted, source })
+}
+
+/// Locks both mailboxes. Those who write and are not the owners: may they?
+async fn lock_ends(conn: &mut Conn, request: &Transfer) -> DbResult<bool> {
+    let Transfer { insert, destination, reader, source, .. } = request;
+    let mut ends = vec![(insert.account, *destination, *reader)];
+    ends.extend(source.as_ref().map(|(expunge, from, _)| (expunge.account, expunge.mailbox, *from)));
+    let boxes: Vec<_> = ends.iter().map(|(owner, mailbox, _)| (*owner, *mailbox)).collect();
+    lock(conn, &boxes).await?;
+    for (owner, mailbox, reader) in ends {
+        if let Some(reader) = reader
+            && !may(conn, owner, mailbox, reader).await?
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Adds a message in the place of another (RFC 8508). The old one goes first, so that the new one has its share of the quota if
+/// one account owns both; what is refused then is taken back.
+pub(in super::super) async fn replace(conn: &mut Conn, request: Transfer) -> DbResult<Option<Transferred>> {
+    if !lock_ends(conn, &request).await? {
+        return Ok(Some(Transferred { inserted: Inserted::NoMailbox, source: None }));
+    }
+    let Transfer { insert, reader, seen, source, .. } = request;
+    let Some((expunge, ..)) = source else { return Ok(None) };
+    sqlx::raw_sql("SAVEPOINT replacing").execute(&mut *conn).await?;
+    let gone = expunge_on(conn, expunge).await?.filter(|written| !written.vanished.is_empty());
+    // Of a message that is gone already, only the answer of an earlier try is of interest.
+    if gone.is_none() && insert.key.is_none() {
+        return Ok(None);
+    }
+    let account = insert.account;
+    let inserted = insert_on(conn, insert).await?;
+    if let (Inserted::Done { place, modseq }, Some(_)) = (inserted, &gone) {
+        if let Some(reader) = reader {
+            mark_places(conn, (account, place.mailbox, reader.account), place.uid, &seen, modseq).await?;
+        }
+        return Ok(Some(Transferred { inserted, source: gone }));
+    }
+    sqlx::raw_sql("ROLLBACK TO SAVEPOINT replacing").execute(conn).await?;
+    let is_answer = !matches!(inserted, Inserted::Done { .. });
+    Ok(is_answer.then_some(Transferred { inserted, source: None }))
 }

@@ -352,6 +352,9 @@ impl Db for Sqlite {
     async fn transfer(&self, request: Transfer) -> DbResult<Transferred> {
         self.writer.run(Haste::Now, move |c| Box::pin(sharing::transfer(c, request))).await
     }
+    async fn shared_replace(&self, request: Transfer) -> DbResult<Option<Transferred>> {
+        self.writer.run(Haste::Now, move |c| Box::pin(sharing::replace(c, request))).await
+    }
 
     async fn sweep_garbage(&self, before: i64, limit: i64) -> DbResult<u64> {
         self.writer.run(Haste::Later, move |c| Box::pin(upkeep::garbage(c, before, limit))).await
