@@ -144,7 +144,9 @@ impl Db for Sqlite {
         mailbox: MailboxId,
         until: i64,
     ) -> DbResult<Option<i64>> {
-        self.writer.run(Haste::Now, move |c| Box::pin(write::claim_recent(c, account, mailbox, until))).await
+        self.writer
+            .run(Haste::Unsynced, move |c| Box::pin(write::claim_recent(c, account, mailbox, until)))
+            .await
     }
     async fn vanished(
         &self,

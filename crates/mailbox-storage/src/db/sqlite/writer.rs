@@ -25,6 +25,8 @@ const LATER_WAIT: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Haste {
     Now,
+    /// Yes, but not for the disk: it may be undone by a failure of power.
+    Unsynced,
     /// May wait a moment for others, so that it costs no commit of its own.
     Later,
 }
@@ -100,7 +102,8 @@ impl Writer {
     }
 }
 
-async fn run(mut conn: SqliteConnection, mut jobs: mpsc::Receiver<Job>) {
+async fn run(conn: SqliteConnection, mut jobs: mpsc::Receiver<Job>) {
+    let mut conn = Writing { conn, syncs: true };
     let mut next = jobs.recv().await;
     while let Some(job) = next.take() {
         match job {
@@ -111,11 +114,11 @@ async fn run(mut conn: SqliteConnection, mut jobs: mpsc::Receiver<Job>) {
                 }
             }
             Job::Migrate(migrator, answer) => {
-                let _ = answer.send(migrator.run_direct(None, &mut conn, false).await);
+                let _ = answer.send(migrator.run_direct(None, &mut conn.conn, false).await);
             }
             Job::Stop(answer) => {
                 jobs.close();
-                if let Err(error) = conn.close().await {
+                if let Err(error) = conn.conn.close().await {
                     warn!(%error, "the database was not closed cleanly");
                 }
                 let _ = answer.send(());
@@ -126,20 +129,46 @@ async fn run(mut conn: SqliteConnection, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
+/// The connection that writes.
+struct Writing {
+    conn: SqliteConnection,
+    /// Its commits wait for the disk. False for longer than one transaction only if that one failed.
+    syncs: bool,
+}
+
+impl Writing {
+    async fn begin(&mut self, syncs: bool) -> Result<(), sqlx::Error> {
+        const BEGIN: &str = "BEGIN IMMEDIATE; SAVEPOINT job";
+        let sql = match (self.syncs, syncs) {
+            (false, true) => format!("PRAGMA synchronous = FULL; {BEGIN}"),
+            (_, false) => format!("PRAGMA synchronous = NORMAL; {BEGIN}"),
+            (true, true) => BEGIN.to_owned(),
+        };
+        // Before the attempt: it may fail half-way.
+        self.syncs &= syncs;
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut self.conn).await?;
+        self.syncs = syncs;
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), sqlx::Error> {
+        let sql = if self.syncs { "COMMIT" } else { "COMMIT; PRAGMA synchronous = FULL" };
+        sqlx::query(sql).execute(&mut self.conn).await?;
+        self.syncs = true;
+        Ok(())
+    }
+}
+
 /// One transaction for this job and those that wait. The job that did not belong into it, if one was met.
-async fn group(
-    conn: &mut SqliteConnection,
-    jobs: &mut mpsc::Receiver<Job>,
-    haste: Haste,
-    first: Work,
-) -> Option<Job> {
+async fn group(conn: &mut Writing, jobs: &mut mpsc::Receiver<Job>, haste: Haste, first: Work) -> Option<Job> {
     let (mut waiting, mut left_over) = (vec![first], None);
-    let mut hurry = haste == Haste::Now;
+    let syncs = haste != Haste::Unsynced;
+    let mut hurry = haste != Haste::Later;
     let until = Instant::now() + LATER_WAIT;
     while !hurry && left_over.is_none() && waiting.len() < GROUP_JOBS_MAX {
         match timeout_at(until, jobs.recv()).await {
             Ok(Some(Job::Write(haste, work))) => {
-                hurry = haste == Haste::Now;
+                hurry = haste != Haste::Later;
                 waiting.push(work);
             }
             Ok(other) => left_over = other,
@@ -150,14 +179,14 @@ async fn group(
         }
     }
     let mut ran = Vec::new();
-    let result = transaction(conn, jobs, &mut left_over, waiting, &mut ran).await;
+    let result = transaction(conn, syncs, jobs, &mut left_over, waiting, &mut ran).await;
     let failure = result.err().map(|error| {
         warn!(%error, "a transaction failed");
         error.to_string()
     });
     if failure.is_some() {
         // Harmless if the failure has ended the transaction already.
-        let _ = sqlx::query("ROLLBACK").execute(&mut *conn).await;
+        let _ = sqlx::query("ROLLBACK").execute(&mut conn.conn).await;
     }
     for job in ran {
         (job.answer)(failure.clone());
@@ -166,21 +195,22 @@ async fn group(
 }
 
 async fn transaction(
-    conn: &mut SqliteConnection,
+    conn: &mut Writing,
+    syncs: bool,
     jobs: &mut mpsc::Receiver<Job>,
     left_over: &mut Option<Job>,
     waiting: Vec<Work>,
     ran: &mut Vec<Ran>,
 ) -> Result<(), sqlx::Error> {
     let until = Instant::now() + GROUP_TIME_MAX;
-    sqlx::query("BEGIN IMMEDIATE; SAVEPOINT job").execute(&mut *conn).await?;
+    conn.begin(syncs).await?;
     let mut waiting = waiting.into_iter();
     loop {
         let work = match waiting.next() {
             Some(work) => work,
             None if left_over.is_some() || ran.len() >= GROUP_JOBS_MAX || Instant::now() >= until => break,
             None => match jobs.try_recv() {
-                Ok(Job::Write(_, work)) => work,
+                Ok(Job::Write(haste, work)) if syncs || haste == Haste::Unsynced => work,
                 Ok(other) => {
                     *left_over = Some(other);
                     break;
@@ -189,15 +219,59 @@ async fn transaction(
             },
         };
         if !ran.is_empty() {
-            sqlx::query("RELEASE job; SAVEPOINT job").execute(&mut *conn).await?;
+            sqlx::query("RELEASE job; SAVEPOINT job").execute(&mut conn.conn).await?;
         }
-        let job = work(conn).await;
+        let job = work(&mut conn.conn).await;
         let ok = job.ok;
         ran.push(job);
         if !ok {
-            sqlx::query("ROLLBACK TO job").execute(&mut *conn).await?;
+            sqlx::query("ROLLBACK TO job").execute(&mut conn.conn).await?;
         }
     }
-    sqlx::query("COMMIT").execute(&mut *conn).await?;
-    Ok(())
+    conn.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions as _;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+    use super::*;
+
+    /// `PRAGMA synchronous` as a job sees it: 1 NORMAL, 2 FULL.
+    async fn seen(writer: &Writer, haste: Haste, fails: bool) -> DbResult<i64> {
+        writer
+            .run(haste, move |conn| {
+                Box::pin(async move {
+                    let level = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *conn).await?;
+                    if fails {
+                        // Ends the transaction under the writer's feet.
+                        sqlx::query("ROLLBACK").execute(conn).await?;
+                    }
+                    Ok(level)
+                })
+            })
+            .await
+    }
+
+    #[tokio::test]
+    async fn only_what_may_be_lost_is_not_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(dir.path().join("db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let writer = Writer::start(options.connect().await.unwrap());
+        for (haste, level) in [(Haste::Now, 2), (Haste::Unsynced, 1), (Haste::Later, 2), (Haste::Unsynced, 1)]
+        {
+            assert_eq!(seen(&writer, haste, false).await.unwrap(), level, "{haste:?}");
+        }
+        // A transaction that fails half-way leaves nothing that the next one has not put right.
+        seen(&writer, Haste::Unsynced, true).await.unwrap_err();
+        assert_eq!(seen(&writer, Haste::Now, false).await.unwrap(), 2);
+        let (unsynced, now) =
+            tokio::join!(seen(&writer, Haste::Unsynced, false), seen(&writer, Haste::Now, false));
+        assert_eq!((unsynced.unwrap(), now.unwrap()), (1, 2));
+    }
 }
