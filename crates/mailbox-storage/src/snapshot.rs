@@ -53,6 +53,11 @@ impl Snapshots {
         self.kept.get(&(account, mailbox)).map(|kept| Since { mailbox, modseq: kept.modseq })
     }
 
+    /// The whole mailbox, if it is kept as of this moment.
+    pub(crate) fn at(&self, account: AccountId, mailbox: MailboxId, modseq: i64) -> Option<Arc<Vec<Entry>>> {
+        self.kept.get(&(account, mailbox)).filter(|kept| kept.modseq == modseq).map(|kept| kept.entries)
+    }
+
     /// The whole mailbox from what was read, which is everything or what changed since `since`. `None`: the snapshot has been
     /// dropped or replaced meanwhile, so everything has to be read.
     pub(crate) fn complete(

@@ -20,8 +20,11 @@ use crate::index::SCHEME;
 use crate::sharing::{AclEdit, AclRow, CopyRow, Reader, SharedRow, SharedStored, Transfer, Transferred};
 use crate::tree::{Tree, TreeChange};
 pub(crate) use annotation::{Annotate, Annotated, AnnotationQuery, AnnotationRow};
-use index::{CROWDED, EPOCH, INSERT_SEGMENT, INSERT_TAIL, NEXT_EPOCH, NEXT_SEGMENT, SEGMENTS, TAIL};
-pub(crate) use index::{IndexChange, IndexRows, NewSegment, SegmentRow, TailRow};
+use index::{
+    CROWDED, INDEX, INSERT_SEGMENT, INSERT_TAIL, NEXT_EPOCH, NEXT_SEGMENT, SEARCH_STATE, SEGMENTS, TAIL,
+    index_rows,
+};
+pub(crate) use index::{IndexChange, IndexRows, NewSegment, SearchState, SegmentRow, TailRow};
 pub(crate) use raise::Raised;
 use raise::{ACCOUNTS, RAISE, RAISE_UIDNEXT, RENEW_UIDVALIDITY, UIDNEXT_RAISED_MAX, UIDS, raise_account};
 pub(crate) use rebuild::Rebuild;
@@ -191,10 +194,14 @@ pub(crate) trait Db: Send + Sync + 'static {
 
     // ---- the search index ----
 
+    /// `None`: no such mailbox.
+    async fn search_state(&self, account: AccountId, mailbox: MailboxId) -> DbResult<Option<SearchState>>;
+    /// The segments there are, and at most `limit` messages after this one that are in no segment yet, at one moment.
+    async fn index_rows(&self, account: AccountId, after: i64, limit: i64) -> DbResult<IndexRows>;
     /// At most `limit` messages that are in no segment yet.
     async fn index_tail(&self, account: AccountId, limit: i64) -> DbResult<Vec<TailRow>>;
     /// The segments there are.
-    async fn index_rows(&self, account: AccountId) -> DbResult<IndexRows>;
+    async fn index_segments(&self, account: AccountId) -> DbResult<Vec<SegmentRow>>;
     /// The packed message ids of these segments.
     async fn index_ids(&self, account: AccountId, segments: &[i64]) -> DbResult<Vec<(i64, Vec<u8>)>>;
     /// Blocks of segments, in any order; what is gone is left out.

@@ -39,7 +39,7 @@ impl Index {
         bits.reverse();
         let needle =
             Needle::of_bits(if bits.is_empty() { vec![0] } else { bits }.into_iter().step_by(BITS_STEP));
-        let candidates = self.candidates(db, account, &[needle]).await?;
+        let candidates = self.read_candidates(db, account, &[needle]).await?;
         let mut found = Vec::new();
         if !is_found.unwrap_or_else(|| candidates.may_have(0, *sample)) {
             found.push(format!("message {sample}: the search index does not find it"));

@@ -1,21 +1,22 @@
 //! From a needle to the messages that may contain it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use mail_types::AccountId;
 
 use super::grams::{Place, bits_of};
-use super::segment::{place, slice, unpack_ids};
+use super::segment::{place, slice};
 use super::signature::has_all;
-use super::{Ids, Index, SCHEME, TAIL_MESSAGES};
-use crate::db::{Db, IndexRows, SegmentRow, TailRow};
+use super::{Ids, Index, Kept, TAIL_MESSAGES};
+use crate::db::{Db, SegmentRow};
 use crate::error::DbResult;
 
 /// Bits of a needle that are looked at: each leaves a fifth of the messages that do not contain it.
 const BITS_MAX: usize = 12;
-/// Tail rows that are read; with more, which only a merge that fell behind leaves, the rest counts as unknown.
-const TAIL_ROWS: i64 = 4096;
+/// Messages that the kept index does not know and that may be looked into at every search; with more it is read again.
+const UNKNOWN_MAX: usize = 8;
 /// Needles of one query, so that what is in memory is bounded.
 const NEEDLES_MAX: usize = 16;
 
@@ -31,6 +32,11 @@ impl Needle {
         Self::of_bits(bits)
     }
 
+    /// Has it any bits? If not, every message is a candidate.
+    pub(crate) fn is_indexed(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Some of these bits.
     pub(super) fn of_bits(bits: impl IntoIterator<Item = u32>) -> Self {
         // As good as random, so any of them will do.
@@ -40,147 +46,139 @@ impl Needle {
 
 /// What the index says about an account.
 pub(crate) struct Candidates {
-    /// See `IndexRows`.
-    pub(crate) epoch: i64,
-    /// Everything was read: what is not known is in no row.
+    kept: Arc<Kept>,
+    /// Every row was read: what is not known is in none.
     pub(crate) complete: bool,
-    known: Ids,
     found: Vec<Option<Ids>>,
 }
 
 impl Candidates {
     /// May this message contain the needle of this number?
     pub(crate) fn may_have(&self, needle: usize, message: i64) -> bool {
-        self.found[needle].as_ref().is_none_or(|found| found.has(message) || !self.known.has(message))
+        self.found[needle].as_ref().is_none_or(|found| found.has(message) || !self.knows(message))
     }
 
     /// Does the index know this message?
     pub(crate) fn knows(&self, message: i64) -> bool {
-        self.known.has(message)
+        self.kept.known.has(message)
     }
 }
 
 impl Index {
-    /// What may contain each of the needles.
+    /// Which of the messages wanted may contain each of the needles, in texts of this epoch.
     pub(crate) async fn candidates(
+        &self,
+        db: &dyn Db,
+        (account, epoch): (AccountId, i64),
+        needles: &[Needle],
+        wanted: impl Iterator<Item = i64> + Clone + Send,
+    ) -> DbResult<Candidates> {
+        let kept = self.kept.get(&account).filter(|kept| kept.epoch == epoch);
+        if let Some(kept) = kept {
+            let is_late = kept.unknown(wanted.clone()) > UNKNOWN_MAX;
+            if !is_late {
+                let found = look(db, account, &kept, needles).await?;
+                if found.complete || !kept.complete {
+                    return Ok(found);
+                }
+            }
+            let kept = Kept::read(db, account, epoch, Some(&kept), wanted).await?;
+            return self.keep(db, account, kept, needles).await;
+        }
+        let kept = Kept::read(db, account, epoch, None, wanted).await?;
+        self.keep(db, account, kept, needles).await
+    }
+
+    /// The same by the database alone, whatever is kept.
+    pub(super) async fn read_candidates(
         &self,
         db: &dyn Db,
         account: AccountId,
         needles: &[Needle],
     ) -> DbResult<Candidates> {
-        // The tail first: what is moved meanwhile is then seen twice rather than not at all.
-        let (tail, rows) = if needles.iter().any(|needle| !needle.0.is_empty()) {
-            (db.index_tail(account, TAIL_ROWS).await?, db.index_rows(account).await?)
-        } else {
-            (Vec::new(), IndexRows { segments: Vec::new(), ..db.index_rows(account).await? })
-        };
-        if tail.len() >= 2 * TAIL_MESSAGES as usize {
-            self.crowd(account);
-        }
-        let found = needles.iter().map(|needle| (!needle.0.is_empty()).then(Ids::default)).collect();
-        let mut out = Candidates {
-            epoch: rows.epoch,
-            complete: tail.len() < TAIL_ROWS as usize,
-            known: Ids::default(),
-            found,
-        };
-        look_in_tail(&tail, needles, &mut out);
-        let segments: Vec<SegmentRow> = rows.segments.into_iter().filter(|s| s.scheme == SCHEME).collect();
-        let ids = self.ids_of(db, (account, rows.epoch), &segments).await?;
-        for first in (0..needles.len()).step_by(NEEDLES_MAX) {
-            let some = first..needles.len().min(first + NEEDLES_MAX);
-            self.look_in_segments(db, account, (&segments, &ids), (needles, some), &mut out).await?;
-        }
-        Ok(out)
+        let kept = Kept::read(db, account, 0, None, std::iter::empty()).await?;
+        look(db, account, &Arc::new(kept), needles).await
     }
 
-    /// The messages of the segments; `None`: the segment has just been merged away.
-    async fn ids_of(
-        &self,
-        db: &dyn Db,
-        (account, epoch): (AccountId, i64),
-        segments: &[SegmentRow],
-    ) -> DbResult<HashMap<i64, Arc<Vec<i64>>>> {
-        let mut out = HashMap::with_capacity(segments.len());
-        let mut missing = Vec::new();
-        for segment in segments {
-            match self.ids.get(&(account, epoch, segment.id)) {
-                Some(ids) => drop(out.insert(segment.id, ids)),
-                None => missing.push(segment.id),
-            }
-        }
-        if !missing.is_empty() {
-            for (segment, packed) in db.index_ids(account, &missing).await? {
-                let Some(ids) = unpack_ids(&packed) else { continue };
-                let ids = Arc::new(ids);
-                self.ids.insert((account, epoch, segment), Arc::clone(&ids));
-                out.insert(segment, ids);
-            }
-        }
-        Ok(out)
-    }
-
-    async fn look_in_segments(
+    async fn keep(
         &self,
         db: &dyn Db,
         account: AccountId,
-        (segments, ids): (&[SegmentRow], &HashMap<i64, Arc<Vec<i64>>>),
-        (needles, some): (&[Needle], std::ops::Range<usize>),
-        out: &mut Candidates,
-    ) -> DbResult<()> {
-        let mut wanted = BTreeSet::new();
-        for segment in segments {
-            for bit in needles[some.clone()].iter().flat_map(|needle| &needle.0) {
-                wanted.insert((segment.id, place_in(segment, *bit).0));
-            }
+        kept: Kept,
+        needles: &[Needle],
+    ) -> DbResult<Candidates> {
+        if kept.tail.len() >= 2 * TAIL_MESSAGES as usize {
+            self.crowd(account);
         }
-        let wanted: Vec<(i64, i32)> = wanted.into_iter().collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let blocks: HashMap<(i64, i32), Vec<u8>> = db
-            .index_slices(account, &wanted)
-            .await?
-            .into_iter()
-            .map(|(segment, block, data)| ((segment, block), data))
-            .collect();
-        for segment in segments {
-            let ids = ids.get(&segment.id).filter(|ids| ids.len() == segment.messages as usize);
-            // It has just been merged away.
-            let Some(ids) = ids else {
-                out.complete = false;
-                continue;
-            };
-            let columns: Option<Vec<Vec<u8>>> =
-                needles[some.clone()].iter().map(|needle| columns(segment, needle, &blocks)).collect();
-            // A block is gone: so is the segment.
-            let Some(columns) = columns else {
-                out.complete = false;
-                continue;
-            };
-            ids.iter().for_each(|id| out.known.insert(*id));
-            for (found, columns) in out.found[some.clone()].iter_mut().zip(columns) {
-                let Some(found) = found else { continue };
-                for (at, octet) in columns.into_iter().enumerate().filter(|(_, octet)| *octet != 0) {
-                    for bit in (0..8).filter(|bit| octet >> bit & 1 == 1) {
-                        ids.get(at * 8 + bit).into_iter().for_each(|id| found.insert(*id));
-                    }
-                }
-            }
-        }
-        Ok(())
+        let kept = Arc::new(kept);
+        self.kept.insert(account, Arc::clone(&kept));
+        look(db, account, &kept, needles).await
     }
 }
 
-fn look_in_tail(tail: &[TailRow], needles: &[Needle], out: &mut Candidates) {
-    for row in tail.iter().filter(|row| row.scheme == SCHEME) {
-        out.known.insert(row.message);
-        for (needle, found) in needles.iter().zip(&mut out.found) {
-            if let Some(found) = found
-                && has_all(&row.bits, &needle.0)
-            {
-                found.insert(row.message);
+async fn look(db: &dyn Db, account: AccountId, kept: &Arc<Kept>, needles: &[Needle]) -> DbResult<Candidates> {
+    let found = needles.iter().map(|needle| needle.is_indexed().then(Ids::default)).collect();
+    let mut out = Candidates { kept: Arc::clone(kept), complete: kept.complete, found };
+    look_in_tail(needles, &mut out);
+    for first in (0..needles.len()).step_by(NEEDLES_MAX) {
+        let some = first..needles.len().min(first + NEEDLES_MAX);
+        look_in_segments(db, account, (needles, some), &mut out).await?;
+    }
+    Ok(out)
+}
+
+fn look_in_tail(needles: &[Needle], out: &mut Candidates) {
+    for (needle, found) in needles.iter().zip(&mut out.found) {
+        let Some(found) = found else { continue };
+        for row in out.kept.tail.iter().filter(|row| has_all(&row.bits, &needle.0)) {
+            found.insert(row.message);
+        }
+    }
+}
+
+async fn look_in_segments(
+    db: &dyn Db,
+    account: AccountId,
+    (needles, some): (&[Needle], Range<usize>),
+    out: &mut Candidates,
+) -> DbResult<()> {
+    let mut wanted = BTreeSet::new();
+    for (segment, _) in &out.kept.segments {
+        for bit in needles[some.clone()].iter().flat_map(|needle| &needle.0) {
+            wanted.insert((segment.id, place_in(segment, *bit).0));
+        }
+    }
+    let wanted: Vec<(i64, i32)> = wanted.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let blocks: HashMap<(i64, i32), Vec<u8>> = db
+        .index_slices(account, &wanted)
+        .await?
+        .into_iter()
+        .map(|(segment, block, data)| ((segment, block), data))
+        .collect();
+    for (segment, ids) in &out.kept.segments {
+        for (needle, found) in needles[some.clone()].iter().zip(&mut out.found[some.clone()]) {
+            let Some(found) = found else { continue };
+            match columns(segment, needle, &blocks) {
+                Some(columns) => messages_of(&columns, ids, |id| found.insert(id)),
+                // A block is gone: so is the segment, merged away, and what it says is not known.
+                None => {
+                    out.complete = false;
+                    ids.iter().for_each(|id| found.insert(*id));
+                }
             }
+        }
+    }
+    Ok(())
+}
+
+/// The messages whose bits are set.
+fn messages_of(columns: &[u8], ids: &[i64], mut found: impl FnMut(i64)) {
+    for (at, octet) in columns.iter().enumerate().filter(|(_, octet)| **octet != 0) {
+        for bit in (0..8).filter(|bit| octet >> bit & 1 == 1) {
+            ids.get(at * 8 + bit).into_iter().for_each(|id| found(*id));
         }
     }
 }

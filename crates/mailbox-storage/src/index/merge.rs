@@ -95,9 +95,8 @@ async fn merge_once(db: &dyn Db, account: AccountId, tail: Vec<TailRow>) -> DbRe
     let keys: Vec<(i64, i32)> =
         tail.iter().filter(|row| row.scheme <= SCHEME).map(|row| (row.message, row.version)).collect();
     let (outdated, rows): (Vec<SegmentRow>, Vec<SegmentRow>) = db
-        .index_rows(account)
+        .index_segments(account)
         .await?
-        .segments
         .into_iter()
         .filter(|segment| segment.scheme <= SCHEME)
         .partition(|segment| segment.scheme < SCHEME);

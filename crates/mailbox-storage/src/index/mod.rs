@@ -12,6 +12,7 @@ mod audit;
 mod candidates;
 mod grams;
 mod ids;
+mod kept;
 mod merge;
 mod segment;
 mod signature;
@@ -25,21 +26,21 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::Notify;
 
-pub(crate) use candidates::{Candidates, Needle};
+pub(crate) use candidates::Needle;
 pub(crate) use grams::SCHEME;
 pub(crate) use ids::Ids;
+use kept::Kept;
 pub(crate) use signature::signature;
 pub(crate) use verdicts::{Verdict, Verdicts};
 
 /// Messages of an account's tail from which on it is merged.
 pub(crate) const TAIL_MESSAGES: u32 = 256;
-/// Octets of message ids of segments that are kept in memory.
-const IDS_BYTES: u64 = 16 << 20;
+/// Octets of indexes that are kept in memory: some for each account that searches.
+const KEPT_BYTES: u64 = 32 << 20;
 
 /// What a process keeps of the index beside the database.
 pub(crate) struct Index {
-    /// Whose columns a segment has. Segments never change within an epoch.
-    ids: Cache<SegmentKey, Arc<Vec<i64>>, IdsWeight>,
+    kept: Cache<AccountId, Arc<Kept>, KeptWeight>,
     /// What was found before.
     pub(crate) verdicts: Verdicts,
     /// Messages that this process has added to tails since they were merged.
@@ -49,22 +50,19 @@ pub(crate) struct Index {
     wake: Notify,
 }
 
-/// Account, epoch and segment.
-type SegmentKey = (AccountId, i64, i64);
-
 #[derive(Clone)]
-struct IdsWeight;
+struct KeptWeight;
 
-impl Weighter<SegmentKey, Arc<Vec<i64>>> for IdsWeight {
-    fn weight(&self, _: &SegmentKey, ids: &Arc<Vec<i64>>) -> u64 {
-        64 + (ids.capacity() * size_of::<i64>()) as u64
+impl Weighter<AccountId, Arc<Kept>> for KeptWeight {
+    fn weight(&self, _: &AccountId, kept: &Arc<Kept>) -> u64 {
+        kept.bytes() as u64
     }
 }
 
 impl Index {
     pub(crate) fn new() -> Self {
         Self {
-            ids: Cache::with_weighter(1000, IDS_BYTES, IdsWeight),
+            kept: Cache::with_weighter(1000, KEPT_BYTES, KeptWeight),
             verdicts: Verdicts::new(),
             added: Mutex::default(),
             crowded: Mutex::default(),
@@ -104,7 +102,7 @@ impl Index {
 
     /// Forgets an account.
     pub(crate) fn forget(&self, account: AccountId) {
-        self.ids.retain(|(other, _, _), _| *other != account);
+        self.kept.remove(&account);
         self.verdicts.forget(account);
         self.added.lock().unwrap_or_else(PoisonError::into_inner).remove(&account);
     }

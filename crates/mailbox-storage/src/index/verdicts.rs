@@ -22,7 +22,7 @@ type Key = (AccountId, String);
 pub(crate) struct Verdict {
     /// Of the texts that were looked into.
     pub(crate) epoch: i64,
-    /// Messages that were looked into.
+    /// Messages that were looked into, or that the index ruled out.
     pub(crate) checked: Ids,
     /// Those of them that contain it.
     pub(crate) found: Ids,
@@ -45,13 +45,13 @@ impl Verdicts {
     }
 
     /// What is known of the texts of this epoch.
-    pub(crate) fn get(&self, account: AccountId, needle: &str, epoch: i64) -> Verdict {
+    pub(crate) fn get(&self, account: AccountId, needle: &str, epoch: i64) -> Arc<Verdict> {
         let known = self.0.get(&(account, needle.to_owned())).filter(|known| known.epoch == epoch);
-        known.map_or_else(|| Verdict { epoch, ..Verdict::default() }, |known| Verdict::clone(&known))
+        known.unwrap_or_else(|| Arc::new(Verdict { epoch, ..Verdict::default() }))
     }
 
-    pub(crate) fn put(&self, account: AccountId, needle: &str, verdict: Verdict) {
-        self.0.insert((account, needle.to_owned()), Arc::new(verdict));
+    pub(crate) fn put(&self, account: AccountId, needle: &str, verdict: Arc<Verdict>) {
+        self.0.insert((account, needle.to_owned()), verdict);
     }
 
     pub(super) fn forget(&self, account: AccountId) {

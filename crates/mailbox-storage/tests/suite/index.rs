@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mail_message::derive;
 use mail_message::search::{self, fold, matches};
 use mail_rpc::pb::{self, condition::Is, copy_request::Mode, text_match::Field};
+use mail_rpc::{MailboxClient, Transport};
 use mail_types::FlagBits;
 
 use crate::fixture::*;
@@ -15,6 +16,8 @@ suite!(
     mail_is_found_as_soon_as_it_is_there,
     what_is_not_indexed_is_found,
     required_conditions_narrow_the_others,
+    other_processes_merges_change_nothing,
+    old_bits_of_a_long_tail_hide_nothing,
 );
 
 /// SplitMix64.
@@ -88,6 +91,15 @@ fn find(field: Field, header: &str, text: &str) -> pb::Condition {
 }
 
 async fn search(store: &Store, mailbox: &str, conditions: &[pb::Condition]) -> Vec<String> {
+    search_by(&store.client, store, mailbox, conditions).await
+}
+
+async fn search_by(
+    client: &MailboxClient,
+    store: &Store,
+    mailbox: &str,
+    conditions: &[pb::Condition],
+) -> Vec<String> {
     let request = pb::SearchRequest {
         owner: 0,
         grant: store.alice(),
@@ -95,7 +107,7 @@ async fn search(store: &Store, mailbox: &str, conditions: &[pb::Condition]) -> V
         uids: ranges("1:4294967295"),
         conditions: conditions.to_vec(),
     };
-    let reply = store.client.search(request).await.unwrap();
+    let reply = client.search(request).await.unwrap();
     reply.matches.iter().map(|matches| text(&matches.uids)).collect()
 }
 
@@ -166,6 +178,12 @@ async fn the_index_agrees_with_the_texts(store: &Store) {
     }
 }
 
+/// Other messages, more than a search looks into without asking the index. Theirs are the UIDs up to 20.
+async fn others(store: &Store) {
+    let some: Vec<_> = (0..20).map(|n| (system(FlagBits::NONE), message(&format!("other{n}")))).collect();
+    store.append_all("INBOX", &some, b"").await.unwrap();
+}
+
 async fn mail_is_found_as_soon_as_it_is_there(store: &Store) {
     let stop = Arc::new(AtomicBool::new(false));
     let mut mergers = Vec::new();
@@ -206,40 +224,87 @@ async fn what_is_not_indexed_is_found(store: &Store) {
         find(Field::Header, "subject", "pear"),
         find(Field::Body, "", "plum"),
     ];
+    others(store).await;
     for name in ["apple", "pear", "apple pie"] {
         store.append("INBOX", FlagBits::NONE, &message(name)).await;
     }
     store.storage.merge_search_index(1).await.unwrap();
     store.append("INBOX", FlagBits::NONE, &message("pears")).await;
-    let found = ["1,3", "2,4", ""];
+    let found = ["21,23", "22,24", ""];
     assert_eq!(search(store, "INBOX", &conditions).await, found);
     // As an older version leaves it.
     for table in ["DELETE FROM search_tail", "DELETE FROM search_segment", "DELETE FROM search_slices"] {
         store.sql(table).await;
         let fresh = store.process().await;
+        let client = MailboxClient::new(Transport::local(fresh.server()));
+        assert_eq!(search_by(&client, store, "INBOX", &conditions).await, found);
         assert_eq!(search(store, "INBOX", &conditions).await, found);
         fresh.close().await;
     }
     let missing = store.storage.fsck(None).await.unwrap();
-    assert_eq!(missing.findings.len(), 4, "{missing:?}");
+    assert_eq!(missing.findings.len(), 24, "{missing:?}");
     store.sql("UPDATE message SET derived_version = 1").await;
     assert_eq!(store.storage.fsck(None).await.unwrap().findings, []);
     store.append("INBOX", FlagBits::NONE, &message("plum")).await;
-    assert_eq!(search(store, "INBOX", &conditions).await, ["1,3", "2,4", "5"]);
-    assert_eq!(store.storage.rebuild().await.unwrap(), 4);
+    assert_eq!(search(store, "INBOX", &conditions).await, ["21,23", "22,24", "25"]);
+    assert_eq!(store.storage.rebuild().await.unwrap(), 24);
     store.storage.merge_search_index(1).await.unwrap();
-    assert_eq!(search(store, "INBOX", &conditions).await, ["1,3", "2,4", "5"]);
+    assert_eq!(search(store, "INBOX", &conditions).await, ["21,23", "22,24", "25"]);
 }
 
 async fn required_conditions_narrow_the_others(store: &Store) {
+    others(store).await;
     for name in ["apple", "pear", "apple pear", "pear apple"] {
         store.append("INBOX", FlagBits::NONE, &message(name)).await;
     }
     let required = |condition: pb::Condition| pb::Condition { required: true, ..condition };
     let (apple, pear) = (find(Field::Header, "subject", "apple"), find(Field::Header, "subject", "pear"));
     let found = search(store, "INBOX", &[apple.clone(), required(pear)]).await;
-    assert_eq!(found, ["3:4", "2:4"]);
+    assert_eq!(found, ["23:24", "22:24"]);
     let size = Is::Size(pb::SizeRange { min: message("apple pear").len() as u64, max: u64::MAX });
     let size = pb::Condition { is: Some(size), required: true };
-    assert_eq!(search(store, "INBOX", &[apple, size]).await, ["3:4", "3:4"]);
+    assert_eq!(search(store, "INBOX", &[apple, size]).await, ["23:24", "23:24"]);
+}
+
+async fn other_processes_merges_change_nothing(store: &Store) {
+    let other = store.process().await;
+    let mut names = Vec::new();
+    for round in 0..12 {
+        // More than a search looks into without asking the index, in some rounds.
+        for n in 0..[3, 12][round % 2] {
+            let name = format!("r{round}n{n}e");
+            let uid = store.append("INBOX", FlagBits::NONE, &message(&name)).await;
+            names.push((name, uid));
+        }
+        if round % 3 > 0 {
+            other.merge_search_index(1).await.unwrap();
+        }
+        for (name, uid) in &names {
+            // Searched for the first time, and again.
+            let subject = find(Field::Header, "subject", name);
+            let part = find(Field::Text, "", &format!("of {name} x{round}"));
+            assert_eq!(search(store, "INBOX", &[subject, part]).await, [uid.to_string(), String::new()]);
+        }
+    }
+    other.close().await;
+}
+
+async fn old_bits_of_a_long_tail_hide_nothing(store: &Store) {
+    others(store).await;
+    store.append("INBOX", FlagBits::NONE, &message("apple")).await;
+    // As if another version had derived another text.
+    store.sql("UPDATE search_tail SET bits = (SELECT t.bits FROM search_tail t WHERE t.message_id = 2) WHERE message_id = 21").await;
+    store.storage.merge_search_index(1).await.unwrap();
+    store.sql("UPDATE message SET derived_version = 1 WHERE id = 21").await;
+    assert_eq!(store.storage.rebuild().await.unwrap(), 1);
+    // More rows than a search reads come before the new one.
+    store
+        .sql(
+            "INSERT INTO search_tail WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+             SELECT t.account_id, -n.i, t.derived_version, t.scheme, t.bits FROM search_tail t, n WHERE t.message_id = 21",
+        )
+        .await;
+    for needle in ["apple", "body of apple", "ppl"] {
+        assert_eq!(search(store, "INBOX", &[find(Field::Text, "", needle)]).await, ["21"]);
+    }
 }

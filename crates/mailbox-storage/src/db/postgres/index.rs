@@ -2,6 +2,21 @@
 
 use super::*;
 
+pub(super) async fn state(
+    pool: &PgPool,
+    account: AccountId,
+    mailbox: MailboxId,
+) -> DbResult<Option<SearchState>> {
+    let query = sqlx::query_as(SEARCH_STATE).bind(account.as_i64()).bind(mailbox.as_i64());
+    let row: Option<(i64, i64)> = query.fetch_optional(pool).await?;
+    Ok(row.map(|(highest_modseq, epoch)| SearchState { highest_modseq, epoch }))
+}
+
+pub(super) async fn rows(pool: &PgPool, account: AccountId, after: i64, limit: i64) -> DbResult<IndexRows> {
+    let query = sqlx::query_as(INDEX).bind(account.as_i64()).bind(after).bind(limit);
+    Ok(index_rows(query.fetch_all(pool).await?))
+}
+
 pub(super) async fn tail(pool: &PgPool, account: AccountId, limit: i64) -> DbResult<Vec<TailRow>> {
     let rows: Vec<(i64, i32, i32, Vec<u8>)> =
         sqlx::query_as(TAIL).bind(account.as_i64()).bind(limit).fetch_all(pool).await?;
@@ -9,12 +24,11 @@ pub(super) async fn tail(pool: &PgPool, account: AccountId, limit: i64) -> DbRes
     Ok(rows.into_iter().map(row).collect())
 }
 
-pub(super) async fn rows(pool: &PgPool, account: AccountId) -> DbResult<IndexRows> {
-    let epoch: Option<i64> = sqlx::query_scalar(EPOCH).bind(account.as_i64()).fetch_optional(pool).await?;
+pub(super) async fn segments(pool: &PgPool, account: AccountId) -> DbResult<Vec<SegmentRow>> {
     let rows: Vec<(i64, i32, i32, i32)> =
         sqlx::query_as(SEGMENTS).bind(account.as_i64()).fetch_all(pool).await?;
     let row = |(id, scheme, width, messages)| SegmentRow { id, scheme, width, messages };
-    Ok(IndexRows { epoch: epoch.unwrap_or(0), segments: rows.into_iter().map(row).collect() })
+    Ok(rows.into_iter().map(row).collect())
 }
 
 pub(super) async fn ids(
@@ -137,6 +151,9 @@ pub(super) async fn change(pool: &PgPool, change: &IndexChange) -> DbResult<bool
         .bind(change.old.as_slice())
         .execute(&mut *tx)
         .await?;
+    if change.frees_numbers() {
+        sqlx::query(NEXT_EPOCH).bind(account).execute(&mut *tx).await?;
+    }
     tx.commit().await?;
     Ok(true)
 }

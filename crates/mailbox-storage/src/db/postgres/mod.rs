@@ -300,11 +300,17 @@ impl Db for Postgres {
     async fn url_key_reset(&self, account: AccountId, other: Option<(MailboxId, Vec<u8>)>) -> DbResult<()> {
         url_key::reset(&self.pool, account, other).await
     }
+    async fn search_state(&self, account: AccountId, mailbox: MailboxId) -> DbResult<Option<SearchState>> {
+        index::state(&self.pool, account, mailbox).await
+    }
+    async fn index_rows(&self, account: AccountId, after: i64, limit: i64) -> DbResult<IndexRows> {
+        index::rows(&self.pool, account, after, limit).await
+    }
     async fn index_tail(&self, account: AccountId, limit: i64) -> DbResult<Vec<TailRow>> {
         index::tail(&self.pool, account, limit).await
     }
-    async fn index_rows(&self, account: AccountId) -> DbResult<IndexRows> {
-        index::rows(&self.pool, account).await
+    async fn index_segments(&self, account: AccountId) -> DbResult<Vec<SegmentRow>> {
+        index::segments(&self.pool, account).await
     }
     async fn index_ids(&self, account: AccountId, segments: &[i64]) -> DbResult<Vec<(i64, Vec<u8>)>> {
         index::ids(&self.pool, account, segments).await

@@ -2,6 +2,26 @@
 
 use super::*;
 
+pub(super) async fn state(
+    pool: &SqlitePool,
+    account: AccountId,
+    mailbox: MailboxId,
+) -> DbResult<Option<SearchState>> {
+    let query = sqlx::query_as(SEARCH_STATE).bind(account.as_i64()).bind(mailbox.as_i64());
+    let row: Option<(i64, i64)> = query.fetch_optional(pool).await?;
+    Ok(row.map(|(highest_modseq, epoch)| SearchState { highest_modseq, epoch }))
+}
+
+pub(super) async fn rows(
+    pool: &SqlitePool,
+    account: AccountId,
+    after: i64,
+    limit: i64,
+) -> DbResult<IndexRows> {
+    let query = sqlx::query_as(INDEX).bind(account.as_i64()).bind(after).bind(limit);
+    Ok(index_rows(query.fetch_all(pool).await?))
+}
+
 pub(super) async fn tail(pool: &SqlitePool, account: AccountId, limit: i64) -> DbResult<Vec<TailRow>> {
     let rows: Vec<(i64, i32, i32, Vec<u8>)> =
         sqlx::query_as(TAIL).bind(account.as_i64()).bind(limit).fetch_all(pool).await?;
@@ -9,12 +29,11 @@ pub(super) async fn tail(pool: &SqlitePool, account: AccountId, limit: i64) -> D
     Ok(rows.into_iter().map(row).collect())
 }
 
-pub(super) async fn rows(pool: &SqlitePool, account: AccountId) -> DbResult<IndexRows> {
-    let epoch: Option<i64> = sqlx::query_scalar(EPOCH).bind(account.as_i64()).fetch_optional(pool).await?;
+pub(super) async fn segments(pool: &SqlitePool, account: AccountId) -> DbResult<Vec<SegmentRow>> {
     let rows: Vec<(i64, i32, i32, i32)> =
         sqlx::query_as(SEGMENTS).bind(account.as_i64()).fetch_all(pool).await?;
     let row = |(id, scheme, width, messages)| SegmentRow { id, scheme, width, messages };
-    Ok(IndexRows { epoch: epoch.unwrap_or(0), segments: rows.into_iter().map(row).collect() })
+    Ok(rows.into_iter().map(row).collect())
 }
 
 pub(super) async fn ids(
@@ -123,8 +142,11 @@ pub(super) async fn change(conn: &mut SqliteConnection, change: IndexChange) -> 
     .bind(account)
     .bind(tail)
     .bind(old)
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    if change.frees_numbers() {
+        sqlx::query(NEXT_EPOCH).bind(account).execute(conn).await?;
+    }
     Ok(true)
 }
 

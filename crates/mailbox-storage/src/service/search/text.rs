@@ -16,6 +16,8 @@ use crate::service::sync;
 
 /// Texts of one query and one turn of a worker thread.
 const PAGE_TEXTS: usize = 128;
+/// Texts that are looked into without asking the index: those of mail that came since the last search for the same.
+const FEW_TEXTS: usize = 8;
 
 /// What to look for, folded like the stored text.
 #[derive(Clone)]
@@ -76,32 +78,38 @@ pub(super) async fn search(
     uids: UidSet,
     needles: Vec<(Needle, bool)>,
 ) -> Result<Vec<UidSet>, Status> {
-    let mut wanted = wanted(inner, account, mailbox, &uids).await?;
-    let indexed: Vec<index::Needle> = needles.iter().map(|(needle, _)| needle.indexed()).collect();
-    let candidates = inner.index.candidates(&*inner.db, account, &indexed).await?;
     let mut found = vec![UidSet::new(); needles.len()];
-    for place in order(&needles, &candidates, &wanted) {
+    let Some((epoch, mut wanted)) = wanted(inner, account, mailbox, &uids).await? else { return Ok(found) };
+    let mut verdicts: Vec<Arc<Verdict>> =
+        needles.iter().map(|(needle, _)| inner.index.verdicts.get(account, &needle.key(), epoch)).collect();
+    rule_out(inner, (account, epoch), &needles, &wanted, &mut verdicts).await?;
+    for place in order(&needles, &verdicts, &wanted) {
         let (needle, required) = &needles[place];
-        let may: Vec<Wanted> =
-            wanted.iter().filter(|one| candidates.may_have(place, one.message)).copied().collect();
-        let verdict = look(inner, account, needle, candidates.epoch, &may).await?;
-        let hits: Vec<Wanted> = may.into_iter().filter(|one| verdict.found.has(one.message)).collect();
-        found[place] = UidSet::from_ranges(hits.iter().map(|one| (one.uid, one.uid)));
+        let verdict = look(inner, account, needle, Arc::clone(&verdicts[place]), &wanted).await?;
+        let hits = wanted.iter().filter(|one| verdict.found.has(one.message));
+        found[place] = UidSet::from_ranges(hits.clone().map(|one| (one.uid, one.uid)));
         if *required {
-            wanted = hits;
+            wanted = hits.copied().collect();
         }
     }
     Ok(found)
 }
 
-/// The messages named that are there, as of now.
+/// The epoch of the texts, and the messages named that are there, as of now. `None`: there is no such mailbox.
 async fn wanted(
     inner: &Inner,
     account: AccountId,
     mailbox: MailboxId,
     uids: &UidSet,
-) -> Result<Vec<Wanted>, Status> {
-    let Some(entries) = sync::entries(inner, account, mailbox).await? else { return Ok(Vec::new()) };
+) -> Result<Option<(i64, Vec<Wanted>)>, Status> {
+    let Some(state) = inner.db.search_state(account, mailbox).await? else { return Ok(None) };
+    let entries = match inner.snapshots.at(account, mailbox, state.highest_modseq) {
+        Some(entries) => entries,
+        None => match sync::entries(inner, account, mailbox).await? {
+            Some(entries) => entries,
+            None => return Ok(None),
+        },
+    };
     let mut ranges = uids.ranges().iter().peekable();
     let mut out = Vec::with_capacity(entries.len());
     for entry in entries.iter() {
@@ -113,33 +121,67 @@ async fn wanted(
             None => break,
         }
     }
-    Ok(out)
+    Ok(Some((state.epoch, out)))
+}
+
+/// Asks the index which messages cannot have the needles, where texts of more than a few would have to be looked into.
+async fn rule_out(
+    inner: &Inner,
+    (account, epoch): (AccountId, i64),
+    needles: &[(Needle, bool)],
+    wanted: &[Wanted],
+    verdicts: &mut [Arc<Verdict>],
+) -> Result<(), Status> {
+    let mut asked = Vec::new();
+    let mut indexed = Vec::new();
+    for (place, (needle, _)) in needles.iter().enumerate() {
+        let needle = needle.indexed();
+        if needle.is_indexed() && unknown(&verdicts[place], wanted).nth(FEW_TEXTS).is_some() {
+            asked.push(place);
+            indexed.push(needle);
+        }
+    }
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let messages = wanted.iter().map(|one| one.message);
+    let candidates = inner.index.candidates(&*inner.db, (account, epoch), &indexed, messages).await?;
+    for (number, place) in asked.into_iter().enumerate() {
+        let verdict = Arc::make_mut(&mut verdicts[place]);
+        let without = wanted.iter().filter(|one| !candidates.may_have(number, one.message));
+        without.for_each(|one| verdict.checked.insert(one.message));
+        inner.index.verdicts.put(account, &needles[place].0.key(), Arc::clone(&verdicts[place]));
+    }
+    Ok(())
+}
+
+/// The messages whose texts decide.
+fn unknown(verdict: &Verdict, wanted: &[Wanted]) -> impl Iterator<Item = i64> {
+    wanted.iter().map(|one| one.message).filter(|message| !verdict.checked.has(*message))
 }
 
 /// The needles' places: first those that are required, those with the fewest candidates before the others.
-fn order(needles: &[(Needle, bool)], candidates: &index::Candidates, wanted: &[Wanted]) -> Vec<usize> {
+fn order(needles: &[(Needle, bool)], verdicts: &[Arc<Verdict>], wanted: &[Wanted]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..needles.len()).collect();
     if needles.len() > 1 {
         places.sort_by_cached_key(|place| {
-            let may = wanted.iter().filter(|one| candidates.may_have(*place, one.message)).count();
-            (!needles[*place].1, may)
+            let verdict = &verdicts[*place];
+            let may = |message: i64| verdict.found.has(message) || !verdict.checked.has(message);
+            (!needles[*place].1, wanted.iter().filter(|one| may(one.message)).count())
         });
     }
     places
 }
 
-/// What is known of the needle once these messages are looked into.
+/// What is known of the needle once the messages that may have it are looked into.
 async fn look(
     inner: &Inner,
     account: AccountId,
     needle: &Needle,
-    epoch: i64,
-    may: &[Wanted],
-) -> Result<Verdict, Status> {
-    let key = needle.key();
-    let mut verdict = inner.index.verdicts.get(account, &key, epoch);
-    let mut unknown: Vec<i64> =
-        may.iter().map(|one| one.message).filter(|message| !verdict.checked.has(*message)).collect();
+    mut verdict: Arc<Verdict>,
+    wanted: &[Wanted],
+) -> Result<Arc<Verdict>, Status> {
+    let mut unknown: Vec<i64> = unknown(&verdict, wanted).collect();
     if unknown.is_empty() {
         return Ok(verdict);
     }
@@ -153,13 +195,14 @@ async fn look(
         .buffer_unordered(at_once)
         .try_collect()
         .await?;
+    let decided = Arc::make_mut(&mut verdict);
     for (message, found) in pages.into_iter().flatten() {
-        verdict.checked.insert(message);
+        decided.checked.insert(message);
         if found {
-            verdict.found.insert(message);
+            decided.found.insert(message);
         }
     }
-    inner.index.verdicts.put(account, &key, verdict.clone());
+    inner.index.verdicts.put(account, &needle.key(), Arc::clone(&verdict));
     Ok(verdict)
 }
 
