@@ -125,7 +125,7 @@ impl Session {
         let mut readings = Vec::new();
         let mut left = FETCH_PAGE_MESSAGES;
         for fetch in std::iter::once(first).chain(fetches) {
-            let plan = Plan::new(fetch.items.clone(), self.enabled);
+            let plan = Plan::new(fetch.items.clone());
             let Ok(selection) = selected.view.select(fetch.by, &fetch.set, &selected.saved) else { continue };
             let messages: Vec<_> = selected.view.messages(&selection).take(left + 1).collect();
             let Some(after) = left.checked_sub(messages.len()) else { break };

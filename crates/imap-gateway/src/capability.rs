@@ -59,6 +59,7 @@ const AUTHENTICATED: &[&str] = &[
     "RIGHTS=texk",
     "LIST-MYRIGHTS",
     "INPROGRESS",
+    "UIDONLY",
 ];
 
 /// The capabilities of a session now.

@@ -61,6 +61,11 @@ impl Contexts {
         self.live.retain(|context| !tags.iter().any(|tag| tag == context.tag.as_str()));
     }
 
+    /// The client wants to hear of no sequence numbers any more.
+    pub(crate) fn use_uids(&mut self) {
+        self.live.iter_mut().for_each(|context| context.by = Numbering::Uid);
+    }
+
     /// Messages came or changed.
     pub(crate) fn touch(&mut self, uids: UidSet) {
         self.touched = self.touched.union(&uids);

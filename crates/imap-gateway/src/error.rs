@@ -16,7 +16,7 @@ use crate::view::{LateUid, NoSuchMessage};
 #[derive(Debug)]
 pub(crate) enum CmdError {
     /// BAD: the client sent something that makes no sense (here).
-    Bad(Cow<'static, str>),
+    Bad(Code<'static>, Cow<'static, str>),
     /// NO: understood and declined.
     No(Code<'static>, Cow<'static, str>),
     /// NO \[BADURL\] (RFC 4469 §4.1): nothing that we could use is there.
@@ -98,7 +98,11 @@ impl DoneCode {
 
 impl CmdError {
     pub(crate) fn bad(text: &'static str) -> Self {
-        Self::Bad(Cow::Borrowed(text))
+        Self::Bad(Code::None, Cow::Borrowed(text))
+    }
+    /// BAD, for a reason that clients know.
+    pub(crate) fn bad_code(code: Code<'static>, text: &'static str) -> Self {
+        Self::Bad(code, Cow::Borrowed(text))
     }
     pub(crate) fn no(code: Code<'static>, text: impl Into<Cow<'static, str>>) -> Self {
         Self::No(code, text.into())

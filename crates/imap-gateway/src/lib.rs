@@ -23,6 +23,7 @@ mod session;
 mod snapshot;
 mod state;
 mod sync;
+mod uid_only;
 mod view;
 mod watch;
 

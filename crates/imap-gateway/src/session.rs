@@ -23,6 +23,7 @@ use crate::progress::Progress;
 use crate::server::{Gateway, PROTOCOL};
 use crate::state::{Enabled, Phase, Selected, State, User, describe};
 use crate::sync::Expunges;
+use crate::uid_only::names_numbers;
 
 /// What one client's session holds. Small while it waits: buffers and the futures of commands exist only while they are at work.
 pub(crate) struct Session {
@@ -197,18 +198,29 @@ impl Session {
         let started = Instant::now();
         self.progress.begin(&command.tag, started);
         let span = tracing::debug_span!("command", name, tag = command.tag.as_str());
-        let result = if self.state.allows(phase) {
-            self.execute(&command.tag, command.body, phase).instrument(span).await
-        } else {
-            if has_open_literal {
-                self.framer.refuse_literal();
+        let result = match self.refusal(&command.body, phase) {
+            None => self.execute(&command.tag, command.body, phase).instrument(span).await,
+            Some(error) => {
+                if has_open_literal {
+                    self.framer.refuse_literal();
+                }
+                Err(error)
             }
-            Err(CmdError::bad(match phase {
-                Phase::NotOffered => "Command not offered",
-                _ => "Command not allowed in this state",
-            }))
         };
         self.conclude(&command.tag, name, result, started).map(|()| Next::Command)
+    }
+
+    /// Why a command cannot be done now, whatever it is about.
+    fn refusal(&self, body: &CommandBody, phase: Phase) -> Option<CmdError> {
+        if !self.state.allows(phase) {
+            return Some(CmdError::bad(match phase {
+                Phase::NotOffered => "Command not offered",
+                _ => "Command not allowed in this state",
+            }));
+        }
+        // RFC 9586 §3
+        (self.enabled.uid_only && names_numbers(body))
+            .then(|| CmdError::bad_code(Code::UidRequired, "Messages have only UIDs in this session"))
     }
 
     async fn execute(&mut self, tag: &Tag, body: CommandBody, phase: Phase) -> CmdResult {
@@ -242,11 +254,11 @@ impl Session {
         self.progress.end();
         let outcome = match &result {
             Ok(_) => "ok",
-            Err(CmdError::Bad(_)) => "bad",
+            Err(CmdError::Bad(..)) => "bad",
             Err(_) => "no",
         };
         metrics().command(PROTOCOL, name, outcome, started.elapsed());
-        if !matches!(result, Err(CmdError::Bad(_))) {
+        if !matches!(result, Err(CmdError::Bad(..))) {
             self.bad_commands = 0;
         }
         match result {
@@ -259,7 +271,7 @@ impl Session {
             Err(CmdError::BadUrl(url)) => {
                 self.writer().no(tag, Code::BadUrl(&url), "No such message or part")
             }
-            Err(CmdError::Bad(text)) => return self.bad(Some(tag), Code::None, &text),
+            Err(CmdError::Bad(code, text)) => return self.bad(Some(tag), code, &text),
             Err(CmdError::Bye(text)) => {
                 self.writer().untagged(Status::Bye, Code::None, &text);
                 self.writer().no(tag, Code::None, &text);

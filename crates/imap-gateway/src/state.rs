@@ -71,6 +71,8 @@ pub(crate) struct Enabled {
     pub(crate) rev2: bool,
     /// UTF8=ACCEPT (RFC 6855 §3).
     pub(crate) utf8_accept: bool,
+    /// UIDONLY (RFC 9586): no sequence numbers, neither way.
+    pub(crate) uid_only: bool,
     pub(crate) watches: Watches,
     /// LANGUAGE (RFC 5255 §3.2).
     pub(crate) language: Language,
@@ -88,11 +90,8 @@ impl Enabled {
 
     /// Writes replies in the form that the client wants.
     pub(crate) fn writer(self, out: &mut BytesMut) -> Writer<'_> {
-        let options = WriteOptions {
-            utf8: self.utf8(),
-            translate: self.language.translate(),
-            ..WriteOptions::default()
-        };
+        let options =
+            WriteOptions { utf8: self.utf8(), uid_only: self.uid_only, translate: self.language.translate() };
         Writer::with(out, options)
     }
 }

@@ -203,8 +203,8 @@ fn write_expunges(view: &mut View, saved: &mut UidSet, enabled: Enabled, out: &m
     }
     let expunged = view.take_expunged();
     let mut writer = enabled.writer(out);
-    if enabled.qresync {
-        // RFC 7162 §3.2.10
+    if enabled.qresync || enabled.uid_only {
+        // RFC 7162 §3.2.10, RFC 9586 §3.4
         writer.vanished(&expunged.uids);
     } else {
         expunged.numbers.iter().for_each(|number| writer.expunge(*number));
@@ -311,7 +311,8 @@ fn write_flags_line(
     let mut line = writer.fetch_message(view.number_of(index), entry.uid);
     // RFC 9051 §6.4.9: replies to UID commands have the UID; §7.5.2 and RFC 7162 §3.2.4: these clients get it always.
     let always = enabled.rev2 || enabled.qresync || enabled.watches.uid;
-    if always || own.is_some_and(|own| own.by == Numbering::Uid) {
+    // RFC 9586 §3.3: of UIDFETCH the UID is the beginning.
+    if !enabled.uid_only && (always || own.is_some_and(|own| own.by == Numbering::Uid)) {
         line.uid(entry.uid);
     }
     if enabled.condstore || own.is_some_and(|own| own.conditional) {
@@ -331,7 +332,7 @@ fn write_modseq_line(
 ) {
     let mut writer = enabled.writer(out);
     let mut line = writer.fetch_message(view.number_of(index), entry.uid);
-    if enabled.rev2 || enabled.qresync || own.by == Numbering::Uid {
+    if !enabled.uid_only && (enabled.rev2 || enabled.qresync || own.by == Numbering::Uid) {
         line.uid(entry.uid);
     }
     line.mod_seq(entry.modseq);

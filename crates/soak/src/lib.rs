@@ -34,6 +34,7 @@
 //! | 40 no lost wake-up, 42 IDLE ends by DONE | `session/idle.rs` |
 //! | 43, 44 counters, quota | `quiet.rs`: exact STATUS, fsck |
 //! | 45, 46 POP3, octets | `pop3.rs`, [`ledger::Ledger::unchanging`] |
+//! | 47 after ENABLE UIDONLY nothing has a number | `Session::take`; UIDs for numbers: [`view::View::number_of`] |
 //!
 //! Not here: 7 (a rename's target keeps UIDs: conformance scripts), 8 (the last UID: storage's tests), 10 (`n:*`: conformance
 //! scripts), 33 (`tests/replay.rs`), 38 (restore: fault tests), 41 (false hints: the gateway's tests).

@@ -20,7 +20,7 @@ pub enum Reply {
     Recent(u32),
     /// `* n EXPUNGE`
     Expunge(u32),
-    /// `* n FETCH (...)`
+    /// `* n FETCH (...)`, or `* uid UIDFETCH (...)`
     Fetch(Fetch),
     /// `* VANISHED [(EARLIER)] set`
     Vanished {
@@ -88,10 +88,12 @@ impl Condition {
 /// What one FETCH line tells.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fetch {
-    /// The message's number.
+    /// The message's number; 0 in UIDFETCH.
     pub number: u32,
-    /// `UID`
+    /// `UID`, or that of UIDFETCH.
     pub uid: Option<u32>,
+    /// UIDFETCH (RFC 9586)
+    pub by_uid: bool,
     /// `FLAGS` in lower case, without \Recent.
     pub flags: Option<BTreeSet<String>>,
     /// \Recent is among the flags.
@@ -199,6 +201,14 @@ fn numbered(cursor: &mut Cursor<'_>) -> Result<Reply, Malformed> {
         "FETCH" => {
             cursor.expect(b" ")?;
             Reply::Fetch(fetch(cursor, number)?)
+        }
+        "UIDFETCH" => {
+            cursor.expect(b" ")?;
+            let fetch = fetch(cursor, 0)?;
+            if fetch.uid.is_some_and(|uid| uid != number) {
+                return Err(cursor.malformed("two UIDs for one message"));
+            }
+            Reply::Fetch(Fetch { uid: Some(number), by_uid: true, ..fetch })
         }
         _ => return Err(cursor.malformed("an unknown reply with a number")),
     })
@@ -349,6 +359,7 @@ mod tests {
             "* LIST (\\HasNoChildren) \"/\" \"a b\"\r\n",
             "* 1 FETCH (UID 2 FLAGS (\\Seen \\Recent $a) MODSEQ (3) BODY[HEADER.FIELDS (\"X\")]<0> {3}\r\nabc)\r\n",
             "* 1 FETCH (ENVELOPE (NIL \"a\" ((NIL NIL \"b\" \"c\")(NIL NIL \"d\" \"e\"))) BODY[] \"\")\r\n",
+            "* 25996 UIDFETCH (UID 25996 RFC822.SIZE 12008)\r\n",
             "a1 OK [COPYUID 1 2:3 4:5] done\r\n",
             "+ go on\r\n",
         ] {
@@ -368,6 +379,8 @@ mod tests {
             "* 1 FETCH (UID 0)\r\n",
             "* 1 FETCH (UID 1 UID 1)\r\n",
             "* 1 FETCH (MODSEQ (0))\r\n",
+            "* 0 UIDFETCH (FLAGS ())\r\n",
+            "* 7 UIDFETCH (UID 8 FLAGS ())\r\n",
             "* 1 FETCH (BODY[] \"a\r\n\")\r\n",
             "* 1 FETCH (BODY[] {4}\r\nabc)\r\n",
             "* VANISHED 3:1\r\n",

@@ -1,6 +1,6 @@
 //! What one session has been told of its selected mailbox, and may therefore expect.
 
-use crate::fault::{Checked, require};
+use crate::fault::{Checked, Fault, require};
 use crate::ledger::{Flags, Moment};
 use crate::reply::Fetch;
 
@@ -40,6 +40,8 @@ pub struct View {
     pub floor: u32,
     /// Which selection this is, among all of all sessions.
     pub number: u64,
+    /// UIDONLY: nothing has a number. Messages whose UIDs are not known yet are the last entries, whatever their place.
+    pub by_uid: bool,
 }
 
 /// What is new in a FETCH line.
@@ -111,10 +113,44 @@ impl View {
             let (before, after) = self.around(*index);
             self.entries[*index].uid.is_none() && before < uid && uid < after
         };
-        let index = self.find(uid).or_else(|| (0..self.entries.len()).find(may_be));
+        let index = match self.by_uid {
+            true => self.find(uid).or_else(|| self.first_unknown()),
+            false => self.find(uid).or_else(|| (0..self.entries.len()).find(may_be)),
+        };
         require(index.is_some(), "INV-35", || format!("VANISHED {uid}, which this session was not told of"))?;
         self.entries.remove(index.unwrap_or_default());
         Ok(())
+    }
+
+    /// A fault with the message that it is about.
+    pub fn about(&self, fault: Fault, uid: u32) -> Fault {
+        match fault {
+            Fault::Broken(mut violation) => {
+                violation.what =
+                    format!("UID {uid} of {} ({}): {}", self.name, self.validity, violation.what);
+                Fault::Broken(violation)
+            }
+            ended => ended,
+        }
+    }
+
+    /// The number that the message of a UIDFETCH line has here, and what its UID could not be below if it is new.
+    ///
+    /// # Errors
+    /// INV-14: there are no more messages.
+    pub fn number_of(&mut self, uid: u32) -> Checked<(u32, Option<u32>)> {
+        if let Some(index) = self.find(uid) {
+            return Ok((index as u32 + 1, None));
+        }
+        let unknown = self.first_unknown();
+        require(unknown.is_some(), "INV-14", || format!("{uid} UIDFETCH, all messages are known"))?;
+        let unknown = unknown.unwrap_or_default();
+        let mut entry = self.entries.remove(unknown);
+        entry.uid = Some(uid);
+        let floor = entry.floor;
+        let place = self.entries[..unknown].partition_point(|entry| entry.uid < Some(uid));
+        self.entries.insert(place, entry);
+        Ok((place as u32 + 1, Some(floor)))
     }
 
     /// UID, flags and mod-sequence of a FETCH line.

@@ -149,6 +149,7 @@ folders! {
     rfc9208: "rfc9208",
     rfc9394: "rfc9394",
     rfc9585: "rfc9585",
+    rfc9586: "rfc9586",
     rfc9590: "rfc9590",
 }
 

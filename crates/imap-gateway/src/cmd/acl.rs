@@ -16,7 +16,8 @@ const NEGATIVE: char = '-';
 
 /// RFC 4314 §3.1
 pub(crate) async fn set_acl(session: &mut Session, set: SetAcl) -> CmdResult {
-    let rights = Rights::parse(&set.rights).map_err(|error| CmdError::Bad(error.to_string().into()))?;
+    let rights =
+        Rights::parse(&set.rights).map_err(|error| CmdError::Bad(Code::None, error.to_string().into()))?;
     let how = match set.change {
         AclChange::Replace => How::Replace,
         AclChange::Add => How::Add,

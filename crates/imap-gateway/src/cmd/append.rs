@@ -348,14 +348,14 @@ async fn next_steps(session: &mut Session, form: AppendForm) -> Result<Vec<Appen
                     if error.kind.is_refusal() {
                         CmdError::no(Code::Cannot, error.to_string())
                     } else {
-                        CmdError::Bad(error.to_string().into())
+                        CmdError::Bad(Code::None, error.to_string().into())
                     }
                 });
             }
             FrameStep::Error(error) if error.is_fatal() => {
                 return Err(CmdError::Bye(error.to_string().into()));
             }
-            FrameStep::Error(error) => return Err(CmdError::Bad(error.to_string().into())),
+            FrameStep::Error(error) => return Err(CmdError::Bad(Code::None, error.to_string().into())),
         }
     }
 }

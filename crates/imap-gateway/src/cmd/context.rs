@@ -45,8 +45,7 @@ pub(super) struct Update<'a> {
 
 /// Keeps a search up to date from now on, or says that it is not (RFC 5267 §4.3.1). Before the view changes.
 pub(super) fn keep(session: &mut Session, update: &Update<'_>, found: &[Message]) -> Result<(), CmdError> {
-    let fetch = (!update.items.is_empty())
-        .then(|| Arc::new(Plan::new(peeking(update.items.to_vec()), session.enabled)));
+    let fetch = (!update.items.is_empty()).then(|| Arc::new(Plan::new(peeking(update.items.to_vec()))));
     session.enabled.condstore |= fetch.as_ref().is_some_and(|plan| plan.tells_mod_seq());
     let selected = session.selected_mut()?;
     let context = Context {

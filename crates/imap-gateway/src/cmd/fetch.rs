@@ -11,7 +11,7 @@ use mail_types::{FlagBits, Rights, UidSet};
 
 use super::{select, store};
 use crate::error::{CmdError, CmdResult, Done};
-use crate::fetch::{Missing, Page, Plan};
+use crate::fetch::{Missing, Page, Plan, Sending};
 use crate::limits::FETCH_PAGE_MESSAGES;
 use crate::session::Session;
 use crate::state::{Access, State};
@@ -20,8 +20,8 @@ use crate::view::{Message, View};
 
 pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
     let mut items = fetch.items;
-    if fetch.by == Numbering::Uid && !items.contains(&FetchItem::Uid) {
-        // RFC 9051 §6.4.9
+    if fetch.by == Numbering::Uid && !items.contains(&FetchItem::Uid) && !session.enabled.uid_only {
+        // RFC 9051 §6.4.9; of UIDFETCH the UID is the beginning (RFC 9586 §3.3).
         items.insert(0, FetchItem::Uid);
     }
     if fetch.changed_since.is_some() && !items.contains(&FetchItem::ModSeq) {
@@ -29,7 +29,7 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
         items.push(FetchItem::ModSeq);
     }
     session.enabled.condstore |= items.contains(&FetchItem::ModSeq);
-    let mut plan = Plan::new(items, session.enabled);
+    let mut plan = Plan::new(items);
 
     let selected = session.selected()?;
     let selection = selected.view.select(fetch.by, &fetch.set, &selected.saved)?;
@@ -47,7 +47,7 @@ pub(crate) async fn fetch(session: &mut Session, fetch: Fetch) -> CmdResult {
     }
     if plan.sets_seen {
         let newly_seen = mark_seen(session, &messages, fetch.by).await?;
-        plan.tell_seen(newly_seen);
+        plan.tell_seen(newly_seen, session.enabled);
         // Numbers and flags as they are after that; what was chosen stays chosen.
         let view = &session.selected()?.view;
         messages.retain_mut(|message| match current(view, message) {
@@ -83,7 +83,7 @@ pub(crate) async fn send(
     let Session { connection, state, enabled, progress, .. } = session;
     let State::Selected(user, selected) = state else { return Ok(()) };
     let place = selected.place(user.grant.clone());
-    let what = (&place, &selected.view, plan);
+    let what = Sending { place: &place, view: &selected.view, plan, enabled: *enabled };
     let (mut patience, count) = progress.patience(connection, *enabled);
     count.begin(messages.len());
     let mut pages = messages.chunks(FETCH_PAGE_MESSAGES);

@@ -158,7 +158,7 @@ async fn push(session: &mut Session, wake: Option<Wake>) -> Result<(), End> {
         None => catch_up(session).await,
     };
     match synced {
-        Ok(()) | Err(CmdError::No(..) | CmdError::BadUrl(_) | CmdError::Bad(_)) => Ok(()),
+        Ok(()) | Err(CmdError::No(..) | CmdError::BadUrl(_) | CmdError::Bad(..)) => Ok(()),
         Err(CmdError::Bye(text)) => Err(End::Bye(text.into_owned())),
         Err(CmdError::Disconnected(error)) => Err(error.into()),
     }

@@ -70,7 +70,7 @@ async fn read_response(session: &mut Session) -> Result<Secret, CmdError> {
             LineStep::Error(error) if error.is_fatal() => {
                 return Err(CmdError::Bye(error.to_string().into()));
             }
-            LineStep::Error(error) => return Err(CmdError::Bad(error.to_string().into())),
+            LineStep::Error(error) => return Err(CmdError::Bad(Code::None, error.to_string().into())),
         }
     }
 }

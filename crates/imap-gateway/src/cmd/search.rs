@@ -26,11 +26,11 @@ use crate::view::{Message, Selection, View};
 
 pub(crate) async fn search(session: &mut Session, tag: &Tag, search: Search) -> CmdResult {
     let result = run(session, tag, &search).await;
-    if result.is_err()
+    if result.as_ref().is_err_and(|error| !matches!(error, CmdError::Bad(..)))
         && search.returns.is_some_and(|returns| returns.save)
         && let Ok(selected) = session.selected_mut()
     {
-        // RFC 5182 §2.1: a search that failed leaves an empty result.
+        // RFC 5182 §2.1: a search that failed leaves an empty result, one that made no sense changes nothing.
         selected.saved = UidSet::new();
     }
     result

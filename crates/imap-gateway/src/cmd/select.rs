@@ -105,8 +105,9 @@ fn write_state(session: &mut Session) -> Result<(), CmdError> {
     let snapshot = selected.view.snapshot();
     let meta = snapshot.meta();
     let mut writer = enabled.writer(out);
-    // RFC 9051 appendix E: not in IMAP4rev2.
-    if let Some(index) = snapshot.first_without(FlagBits::SEEN).filter(|_| !enabled.rev2) {
+    // RFC 9051 appendix E: not in IMAP4rev2. RFC 9586 §3: it is a sequence number.
+    let tells_unseen = !enabled.rev2 && !enabled.uid_only;
+    if let Some(index) = snapshot.first_without(FlagBits::SEEN).filter(|_| tells_unseen) {
         writer.untagged(Status::Ok, Code::Unseen(index as u32 + 1), "First unseen message");
     }
     if let Some(validity) = UidValidity::new(meta.uid_validity) {
@@ -216,7 +217,9 @@ fn write_changed(session: &mut Session, asked: &UidSet, since: ModSeq) -> Result
     let mut writer = enabled.writer(session.connection.output());
     for message in view.messages(&selection).filter(|message| message.entry.modseq > since) {
         let mut line = writer.fetch_message(message.number, message.entry.uid);
-        line.uid(message.entry.uid);
+        if !enabled.uid_only {
+            line.uid(message.entry.uid);
+        }
         line.mod_seq(message.entry.modseq);
         sync::flags(&mut line, view, enabled, &message.entry);
         line.end();

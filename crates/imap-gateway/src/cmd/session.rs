@@ -73,12 +73,21 @@ pub(crate) async fn enable(session: &mut Session, names: &[String]) -> CmdResult
                 session.enabled.condstore = true;
                 session.enabled.qresync = true;
             }
+            "UIDONLY" => enable_uid_only(session),
             _ => continue,
         }
         enabled.push(name);
     }
     session.writer().enabled(&enabled);
     Done::plain()
+}
+
+/// RFC 9586 §3.1. Searches that are kept up to date go on, and tell of UIDs from now on.
+fn enable_uid_only(session: &mut Session) {
+    session.enabled.uid_only = true;
+    if let Ok(selected) = session.selected_mut() {
+        selected.contexts.use_uids();
+    }
 }
 
 /// RFC 5255 §3.2

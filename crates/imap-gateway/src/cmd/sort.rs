@@ -14,11 +14,11 @@ use crate::session::Session;
 
 pub(crate) async fn sort(session: &mut Session, tag: &Tag, sort: Sort) -> CmdResult {
     let result = run(session, tag, &sort).await;
-    if result.is_err()
+    if result.as_ref().is_err_and(|error| !matches!(error, CmdError::Bad(..)))
         && sort.returns.is_some_and(|returns| returns.save)
         && let Ok(selected) = session.selected_mut()
     {
-        // RFC 5182 §2.1: a search that failed leaves an empty result.
+        // RFC 5182 §2.1: a search that failed leaves an empty result, one that made no sense changes nothing.
         selected.saved = UidSet::new();
     }
     result

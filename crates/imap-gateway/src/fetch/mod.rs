@@ -10,5 +10,5 @@ mod warm;
 pub(crate) use derived::{Derived, Place, Wanted};
 pub(crate) use part::Part;
 pub(crate) use plan::Plan;
-pub(crate) use send::{Missing, Page};
+pub(crate) use send::{Missing, Page, Sending};
 pub(crate) use warm::{Reading, warm};

@@ -15,8 +15,6 @@ use crate::state::Enabled;
 pub(crate) struct Plan {
     /// In the order of the reply.
     items: Vec<FetchItem>,
-    /// In which form the replies are.
-    pub(super) enabled: Enabled,
     /// Messages whose flags this FETCH changes, and the items for those: with the flags in front.
     newly_seen: Option<(UidSet, Vec<FetchItem>)>,
     pub(crate) wanted: Wanted,
@@ -43,7 +41,7 @@ pub(super) enum Located {
 }
 
 impl Plan {
-    pub(crate) fn new(asked: Vec<FetchItem>, enabled: Enabled) -> Self {
+    pub(crate) fn new(asked: Vec<FetchItem>) -> Self {
         let mut items: Vec<FetchItem> = Vec::with_capacity(asked.len());
         for item in asked {
             if !items.contains(&item) {
@@ -52,7 +50,6 @@ impl Plan {
         }
         let mut plan = Self {
             items,
-            enabled,
             newly_seen: None,
             wanted: Wanted::default(),
             needs_data: false,
@@ -103,8 +100,7 @@ impl Plan {
     }
 
     /// These messages became seen, and their lines say so.
-    pub(crate) fn tell_seen(&mut self, uids: UidSet) {
-        let enabled = self.enabled;
+    pub(crate) fn tell_seen(&mut self, uids: UidSet, enabled: Enabled) {
         let told = [FetchItem::Flags, FetchItem::ModSeq].into_iter().take(1 + usize::from(enabled.condstore));
         let mut items: Vec<FetchItem> = told.collect();
         items.extend(self.items.iter().filter(|item| !items.contains(item)).cloned().collect::<Vec<_>>());
@@ -258,13 +254,10 @@ mod tests {
 
     #[test]
     fn what_the_view_knows_needs_no_data() {
-        let plan = Plan::new(
-            vec![FetchItem::Uid, FetchItem::Flags, FetchItem::Uid, FetchItem::ModSeq],
-            Enabled::default(),
-        );
+        let plan = Plan::new(vec![FetchItem::Uid, FetchItem::Flags, FetchItem::Uid, FetchItem::ModSeq]);
         assert_eq!(plan.items.len(), 3);
         assert!(!plan.needs_data && !plan.sets_seen);
-        let plan = Plan::new(vec![FetchItem::Rfc822], Enabled::default());
+        let plan = Plan::new(vec![FetchItem::Rfc822]);
         assert!(plan.needs_data && plan.needs_content && plan.sets_seen && !plan.wanted.parts);
     }
 }

@@ -31,6 +31,15 @@ pub(crate) struct Missing {
     pub(crate) undecodable: bool,
 }
 
+/// What is sent of messages, and in which form the client wants it now.
+#[derive(Clone, Copy)]
+pub(crate) struct Sending<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) view: &'a View,
+    pub(crate) plan: &'a Plan,
+    pub(crate) enabled: Enabled,
+}
+
 /// Some messages and what is known of them, where the plan needs it.
 pub(crate) struct Page<'m> {
     messages: &'m [Message],
@@ -64,16 +73,17 @@ impl<'m> Page<'m> {
         self,
         gateway: &Gateway,
         connection: &mut Connection,
-        (place, view, plan): (&Place, &View, &Plan),
+        what: Sending<'_>,
         missing: &mut Missing,
     ) -> Result<(), CmdError> {
+        let Sending { place, view, plan, enabled } = what;
         if !plan.needs_data {
             for message in self.messages {
-                let mut writer = plan.enabled.writer(connection.output());
+                let mut writer = enabled.writer(connection.output());
                 let mut line = writer.fetch_message(message.number, message.entry.uid);
                 plan.items_of(message.entry.uid)
                     .iter()
-                    .for_each(|item| write_item(&mut line, item, (view, plan.enabled), message, None));
+                    .for_each(|item| write_item(&mut line, item, (view, enabled), message, None));
                 line.end();
             }
             return Ok(connection.flush_if_much().await?);
@@ -95,7 +105,7 @@ impl<'m> Page<'m> {
                 missing.gone = true;
                 continue;
             };
-            let mut line = Line { gateway, connection, place, view, plan, message, data: &data };
+            let mut line = Line { gateway, connection, what, message, data: &data };
             line.send(&mut contents, source, missing).await?;
             connection.flush_if_much().await?;
         }
@@ -181,9 +191,7 @@ fn end_of(located: &Located) -> u64 {
 struct Line<'a> {
     gateway: &'a Gateway,
     connection: &'a mut Connection,
-    place: &'a Place,
-    view: &'a View,
-    plan: &'a Plan,
+    what: Sending<'a>,
     message: &'a Message,
     data: &'a MessageData,
 }
@@ -204,7 +212,7 @@ impl Line<'_> {
                     return Ok(());
                 };
                 let id = self.message.entry.message;
-                self.gateway.derived.keep_content(self.place.account, id, kept, octets.clone());
+                self.gateway.derived.keep_content(self.what.place.account, id, kept, octets.clone());
                 self.write_whole(&located, &octets, missing);
             }
             Source::Large(located, first) => self.stream(contents, &located, first, missing).await?,
@@ -214,10 +222,10 @@ impl Line<'_> {
 
     /// All of a line, with the octets at hand.
     fn write_whole(&mut self, located: &[Option<Located>], octets: &[u8], missing: &mut Missing) {
-        let (seen, known) = ((self.view, self.plan.enabled), Some((self.data, self.place)));
-        let mut writer = self.plan.enabled.writer(self.connection.output());
+        let (seen, known) = ((self.what.view, self.what.enabled), Some((self.data, self.what.place)));
+        let mut writer = self.what.enabled.writer(self.connection.output());
         let mut line = writer.fetch_message(self.message.number, self.message.entry.uid);
-        for (at, item) in self.plan.items_of(self.message.entry.uid).iter().enumerate() {
+        for (at, item) in self.what.plan.items_of(self.message.entry.uid).iter().enumerate() {
             match located.get(at).and_then(Option::as_ref) {
                 None => write_item(&mut line, item, seen, self.message, known),
                 Some(located) => {
@@ -237,11 +245,11 @@ impl Line<'_> {
         first: u32,
         missing: &mut Missing,
     ) -> Result<(), CmdError> {
-        let what = (self.plan, self.message);
-        let (seen, known) = ((self.view, self.plan.enabled), Some((self.data, self.place)));
+        let what = (self.what.enabled, self.message);
+        let (seen, known) = ((self.what.view, self.what.enabled), Some((self.data, self.what.place)));
         let mut range = first;
         let mut begun = false;
-        for (item, located) in self.plan.items_of(self.message.entry.uid).iter().zip(located) {
+        for (item, located) in self.what.plan.items_of(self.message.entry.uid).iter().zip(located) {
             let Some(located) = located else {
                 begin(self.connection, what, &mut begun, |line| {
                     write_item(line, item, seen, self.message, known);
@@ -281,7 +289,7 @@ impl Line<'_> {
             self.stream_literal(contents, (here, size), chunk).await?;
         }
         if begun {
-            self.plan.enabled.writer(self.connection.output()).fetch_resume().end();
+            self.what.enabled.writer(self.connection.output()).fetch_resume().end();
         }
         Ok(())
     }
@@ -319,11 +327,11 @@ impl Line<'_> {
 /// Begins a line, or goes on with it.
 fn begin(
     connection: &mut Connection,
-    (plan, message): (&Plan, &Message),
+    (enabled, message): (Enabled, &Message),
     begun: &mut bool,
     write: impl FnOnce(&mut FetchWriter<'_>),
 ) {
-    let mut writer = plan.enabled.writer(connection.output());
+    let mut writer = enabled.writer(connection.output());
     let mut line = match std::mem::replace(begun, true) {
         true => writer.fetch_resume(),
         false => writer.fetch_message(message.number, message.entry.uid),

@@ -46,6 +46,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     // ---- commands in general
     ("Command not offered", "このコマンドは提供していません"),
     ("Command not allowed in this state", "今の状態ではこのコマンドは使えません"),
+    ("Messages have only UIDs in this session", "このセッションではメッセージを UID でのみ指定できます"),
     ("This return option is not offered", "この RETURN オプションは提供していません"),
     ("This search key is not offered", "この検索キーは提供していません"),
     ("This form of APPEND is not offered", "この形式の APPEND は提供していません"),

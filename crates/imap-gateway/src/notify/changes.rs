@@ -245,7 +245,7 @@ mod tests {
             other(MessageEvents::MailboxName),
             other(MessageEvents::SubscriptionChange),
         ];
-        Spec::new(vec![NotifyGroup { filter: MailboxFilter::Personal, events }], Default::default()).unwrap()
+        Spec::new(vec![NotifyGroup { filter: MailboxFilter::Personal, events }]).unwrap()
     }
 
     fn names(old: &Known, new: &Known, own: &[String]) -> Vec<(String, Option<String>)> {

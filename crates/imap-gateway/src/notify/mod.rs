@@ -72,7 +72,7 @@ pub(crate) async fn notify(session: &mut Session, notify: Notify) -> CmdResult {
         Notify::None => (false, Vec::new()),
         Notify::Set { status, groups } => (status, groups),
     };
-    let spec = Spec::new(groups, session.enabled).map_err(|refused| match refused {
+    let spec = Spec::new(groups).map_err(|refused| match refused {
         Refused::Bad(text) => CmdError::bad(text),
         Refused::BadEvent => CmdError::no(Code::BadEvent(EVENTS), "An event that is not known here"),
         Refused::TooMuch => CmdError::no(Code::NotificationOverflow, "Too many mailboxes are named"),
@@ -166,7 +166,7 @@ pub(crate) async fn handle(session: &mut Session, event: Event, in_idle: bool) -
         Event::Look => look(session).await,
     };
     match done {
-        Ok(()) | Err(CmdError::No(..) | CmdError::BadUrl(_) | CmdError::Bad(_)) => Ok(()),
+        Ok(()) | Err(CmdError::No(..) | CmdError::BadUrl(_) | CmdError::Bad(..)) => Ok(()),
         Err(CmdError::Bye(text)) => Err(End::Bye(text.into_owned())),
         Err(CmdError::Disconnected(error)) => Err(error.into()),
     }

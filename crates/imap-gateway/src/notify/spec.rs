@@ -7,7 +7,6 @@ use mail_types::HIERARCHY_SEPARATOR;
 
 use crate::fetch::Plan;
 use crate::limits::NOTIFY_NAMES_MAX;
-use crate::state::Enabled;
 
 /// The events there are (RFC 5465 §5), for BADEVENT.
 pub(crate) const EVENTS: &[&str] = &[
@@ -63,7 +62,7 @@ pub(crate) enum Refused {
 }
 
 impl Spec {
-    pub(crate) fn new(groups: Vec<NotifyGroup>, enabled: Enabled) -> Result<Self, Refused> {
+    pub(crate) fn new(groups: Vec<NotifyGroup>) -> Result<Self, Refused> {
         let mut spec = Self::default();
         let (mut has_selected, mut names) = (false, 0);
         for NotifyGroup { filter, events } in groups {
@@ -84,7 +83,7 @@ impl Spec {
                 }
                 Some(delayed) => {
                     has_selected = true;
-                    spec.selected = asked.selected(delayed, enabled)?;
+                    spec.selected = asked.selected(delayed)?;
                 }
                 // RFC 5465 §8: fetch attributes for the selected mailbox only.
                 None if !asked.items.is_empty() => {
@@ -162,12 +161,12 @@ impl Asked {
     }
 
     /// RFC 5465 §6.1: message events only.
-    fn selected(self, delayed: bool, enabled: Enabled) -> Result<Option<SelectedEvents>, Refused> {
+    fn selected(self, delayed: bool) -> Result<Option<SelectedEvents>, Refused> {
         let events = &self.events;
         if events.names || events.subscriptions || events.annotations || events.server_annotations {
             return Err(Refused::Bad("Only message events for the selected mailbox"));
         }
-        let fetch = (!self.items.is_empty()).then(|| Arc::new(Plan::new(peeking(self.items), enabled)));
+        let fetch = (!self.items.is_empty()).then(|| Arc::new(Plan::new(peeking(self.items))));
         Ok(self.events.messages.then_some(SelectedEvents { delayed, flags: self.events.flags, fetch }))
     }
 }
@@ -215,7 +214,7 @@ mod tests {
     fn message_events_come_together() {
         let selected = |events| {
             let group = NotifyGroup { filter: MailboxFilter::Selected, events };
-            Spec::new(vec![group], Enabled::default())
+            Spec::new(vec![group])
         };
         assert!(selected(messages()).unwrap().selected.is_some());
         assert!(selected(Vec::new()).unwrap().selected.is_none());
@@ -234,16 +233,13 @@ mod tests {
 
     #[test]
     fn groups_add_up() {
-        let spec = Spec::new(
-            vec![
-                NotifyGroup { filter: MailboxFilter::Subtree(vec![name("a")]), events: messages() },
-                NotifyGroup {
-                    filter: MailboxFilter::Subscribed,
-                    events: vec![NotifyEvent::Other(MessageEvents::SubscriptionChange)],
-                },
-            ],
-            Enabled::default(),
-        )
+        let spec = Spec::new(vec![
+            NotifyGroup { filter: MailboxFilter::Subtree(vec![name("a")]), events: messages() },
+            NotifyGroup {
+                filter: MailboxFilter::Subscribed,
+                events: vec![NotifyEvent::Other(MessageEvents::SubscriptionChange)],
+            },
+        ])
         .unwrap();
         let both = Events { messages: true, subscriptions: true, ..Events::default() };
         assert_eq!(spec.events("a/b", true), both);

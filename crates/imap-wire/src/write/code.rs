@@ -98,6 +98,8 @@ pub enum Code<'a> {
     UidNext(Uid),
     /// `UIDNOTSTICKY` (RFC 4315)
     UidNotSticky,
+    /// `UIDREQUIRED` (RFC 9586)
+    UidRequired,
     /// `UIDVALIDITY`
     UidValidity(UidValidity),
     /// `UNAVAILABLE` (RFC 5530)
@@ -297,6 +299,7 @@ fn simple(code: &Code<'_>) -> Option<&'static str> {
         Code::TooBig => "TOOBIG",
         Code::TryCreate => "TRYCREATE",
         Code::UidNotSticky => "UIDNOTSTICKY",
+        Code::UidRequired => "UIDREQUIRED",
         Code::Unavailable => "UNAVAILABLE",
         Code::UnknownCte => "UNKNOWN-CTE",
         Code::UrlMechInternal => "URLMECH INTERNAL",

@@ -112,6 +112,25 @@ fn progress() {
 }
 
 #[test]
+fn replies_by_uid() {
+    // RFC 9586 §3.3
+    let options = WriteOptions { uid_only: true, ..WriteOptions::default() };
+    let uid = Uid::new(25996).unwrap();
+    for (options, expected) in [
+        (options, "* 25996 UIDFETCH (RFC822.SIZE 12008)\r\n"),
+        (WriteOptions::default(), "* 7 FETCH (RFC822.SIZE 12008)\r\n"),
+    ] {
+        let mut buf = BytesMut::new();
+        let mut writer = Writer::with(&mut buf, options);
+        let mut line = writer.fetch_message(7, uid);
+        line.rfc822_size(12008);
+        line.end();
+        assert_eq!(String::from_utf8_lossy(&buf), expected);
+    }
+    assert_eq!(code(Code::UidRequired), "[UIDREQUIRED]");
+}
+
+#[test]
 fn mailbox_data() {
     let table = keywords();
     assert_eq!(written(|w| w.exists(23)), "* 23 EXISTS\r\n");

@@ -69,6 +69,7 @@ const IMAP_SEEDS: &[&[u8]] = &[
     b"a STATUS &U,BTFw- (MESSAGES UIDNEXT)\r\n",
     b"a COPY $ x\r\n",
     b"a ENABLE CONDSTORE QRESYNC\r\n",
+    b"a ENABLE UIDONLY\r\n",
 ];
 
 const IMAP_WORDS: &[&[u8]] = &[
@@ -160,6 +161,7 @@ const REPLY_SEEDS: &[&[u8]] = &[
     b"* 1 FETCH (UID 2 FLAGS (\\Seen))\r\n",
     b"a OK [COPYUID 1 2:3 4:5] x\r\n",
     b"* VANISHED (EARLIER) 1:3\r\n",
+    b"* 25996 UIDFETCH (FLAGS () MODSEQ (7))\r\n",
     b"* LIST () \"/\" {3}\r\nabc\r\n",
 ];
 

@@ -111,6 +111,8 @@ pub struct Session {
     pub(crate) keyword: String,
     pub(crate) condstore: bool,
     pub(crate) qresync: bool,
+    /// UIDONLY (RFC 9586): neither side names a message by its number.
+    pub(crate) uid_only: bool,
     index: usize,
     tag: u64,
 }
@@ -131,6 +133,7 @@ impl Session {
             keyword: format!("$o{index}"),
             condstore: false,
             qresync: false,
+            uid_only: false,
             tag: 0,
             name,
             index,
@@ -160,7 +163,7 @@ impl Session {
     }
 
     async fn log_in(&mut self) -> Checked {
-        (self.condstore, self.qresync) = (false, false);
+        (self.condstore, self.qresync, self.uid_only) = (false, false, false);
         let greeting = self.wire.next().await?;
         let welcome = matches!(&greeting, Reply::Condition(condition) if condition.status == "OK");
         require(welcome, "reply", || format!("greeting {greeting:?}"))?;
@@ -173,6 +176,10 @@ impl Session {
             0 => {}
             1 => self.enable("CONDSTORE").await?,
             _ => self.enable("QRESYNC").await?,
+        }
+        if self.rng.u8(..4) == 0 {
+            self.command("ENABLE UIDONLY", Phase::Free).await?.expect_ok("ENABLE")?;
+            self.uid_only = true;
         }
         Ok(())
     }
@@ -277,12 +284,17 @@ impl Session {
                 broken("INV-26", "BYE, and nothing was deleted")
             };
         }
+        if let Reply::Fetch(fetch) = reply {
+            require(fetch.by_uid == self.uid_only, "INV-47", || {
+                format!("{fetch:?}, and UIDONLY is {}", self.uid_only)
+            })?;
+        }
         if phase == Phase::Selecting {
             return Ok(());
         }
         let free = matches!(phase, Phase::Free | Phase::FreeData);
         let own_line = matches!(phase, Phase::FixedData | Phase::FreeData);
-        let (qresync, condstore) = (self.qresync, self.condstore);
+        let (qresync, condstore, uid_only) = (self.qresync, self.condstore, self.uid_only);
         let Some(view) = &mut self.view else { return Ok(()) };
         let mut ledger = self.site.shared.lock();
         match reply {
@@ -301,6 +313,7 @@ impl Session {
                 ledger.count("INV-11", 1);
                 require(free, "INV-11", || format!("{number} EXPUNGE while numbers are in use"))?;
                 require(!qresync, "INV-35", || format!("{number} EXPUNGE after ENABLE QRESYNC"))?;
+                require(!uid_only, "INV-47", || format!("{number} EXPUNGE after ENABLE UIDONLY"))?;
                 match view.expunge(*number)? {
                     Some(uid) => ledger.gone(view.validity, uid),
                     None => Ok(()),
@@ -309,7 +322,7 @@ impl Session {
             Reply::Vanished { earlier: false, uids } => {
                 ledger.count("INV-35", 1);
                 require(free, "INV-11", || "VANISHED while numbers are in use".into())?;
-                require(qresync, "INV-35", || "VANISHED without ENABLE QRESYNC".into())?;
+                require(qresync || uid_only, "INV-35", || "VANISHED, and nobody asked for it".into())?;
                 for uid in expand(uids) {
                     view.vanished(uid)?;
                     ledger.gone(view.validity, uid)?;
@@ -329,6 +342,16 @@ impl Session {
         let keyword = self.keyword.clone();
         let Some(view) = &mut self.view else { return Ok(()) };
         let mut ledger = self.site.shared.lock();
+        let mut fetch = fetch.clone();
+        if let Some(uid) = fetch.uid.filter(|_| fetch.by_uid) {
+            ledger.count("INV-47", 1);
+            let (number, floor) = view.number_of(uid)?;
+            fetch.number = number;
+            if let Some(floor) = floor {
+                ledger.announced(view.validity, uid, floor)?;
+            }
+        }
+        let fetch = &fetch;
         ledger.count("INV-16", 1);
         require(!needs_modseq || fetch.modseq.is_some(), "INV-16", || {
             format!("{} FETCH without MODSEQ, CONDSTORE is enabled", fetch.number)
@@ -351,7 +374,7 @@ impl Session {
             let now = ledger.tick();
             if let Some(message) = ledger.message(view.validity, uid) {
                 let seen = message.observed(flags, fetch.modseq, (view.asked, &keyword, now));
-                seen.map_err(|fault| about(fault, view, uid))?;
+                seen.map_err(|fault| view.about(fault, uid))?;
                 if fetch.recent && !view.read_only {
                     let first = *message.recent_to.get_or_insert(view.number);
                     require(first == view.number, "INV-20", || {
@@ -387,7 +410,7 @@ impl Session {
             })?;
             if let Some(flags) = &entry.flags {
                 let seen = message.observed(flags, entry.modseq, (asked, &keyword, now));
-                seen.map_err(|fault| about(fault, view, uid))?;
+                seen.map_err(|fault| view.about(fault, uid))?;
             }
             message.alive_at = message.alive_at.max(view.highest);
             let known = message.modseq_at(asked);
@@ -398,16 +421,6 @@ impl Session {
         view.asked = asked;
         view.floor = view.floor.max(uidnext);
         Ok(())
-    }
-}
-
-fn about(fault: Fault, view: &View, uid: u32) -> Fault {
-    match fault {
-        Fault::Broken(mut violation) => {
-            violation.what = format!("UID {uid} of {} ({}): {}", view.name, view.validity, violation.what);
-            Fault::Broken(violation)
-        }
-        ended => ended,
     }
 }
 

@@ -77,7 +77,7 @@ impl Session {
             1 => "UID FLAGS MODSEQ".to_owned(),
             _ => format!("UID {}", self.rng.choice(DATA)?),
         };
-        let uid = self.rng.bool();
+        let uid = self.rng.bool() || self.uid_only;
         let set = self.set_of(&uids, uid);
         Some((format!("{} {set} ({items})", if uid { "UID FETCH" } else { "FETCH" }), uids, uid))
     }
@@ -226,7 +226,7 @@ impl Session {
             (5, ..) => format!("UNKEYWORD {}", self.keyword),
             _ => format!("KEYWORD {}", self.keyword),
         };
-        let uid = self.rng.bool();
+        let uid = self.rng.bool() || self.uid_only;
         let extended = self.rng.bool();
         let returns = if extended { "RETURN (MIN MAX COUNT ALL) " } else { "" };
         let line = format!("{} {returns}{key}", if uid { "UID SEARCH" } else { "SEARCH" });

@@ -44,7 +44,11 @@ impl Session {
         if !outcome.is_ok() {
             return require(volatile, "INV-25", || format!("{verb} {name}: {:?}", outcome.done));
         }
-        let view = opened(&outcome, name, read_only, volatile)?;
+        let mut view = opened(&outcome, name, read_only, volatile)?;
+        view.by_uid = self.uid_only;
+        require(!self.uid_only || outcome.code("UNSEEN").is_none(), "INV-47", || {
+            format!("{verb} {name} tells the number of an unseen message")
+        })?;
         self.check_opened(&outcome, &view, (known, before))?;
         let validity = view.validity;
         self.view = Some(view);
@@ -68,6 +72,8 @@ impl Session {
         let known = match self.rng.u8(..3) {
             0 => String::new(),
             1 => format!(" 1:{last}"),
+            // RFC 9586 §3.7
+            _ if self.uid_only => format!(" 1:{last}"),
             _ => {
                 let uids: Vec<u32> = cache.messages.keys().copied().collect();
                 let step = uids.len().div_ceil(4).max(1);
@@ -174,9 +180,18 @@ impl Session {
         if count > 0 {
             let items = if self.condstore || self.rng.bool() { "UID FLAGS MODSEQ" } else { "UID FLAGS" };
             self.condstore |= items.ends_with("MODSEQ");
-            self.command(&format!("FETCH 1:{count} ({items})"), Phase::FixedData).await?;
+            self.fetch_from(1, count, items).await?;
         }
         self.settle(outcome.asked, outcome.uidnext).await
+    }
+
+    /// Flags and UIDs from one number on; of all messages, where there are no numbers.
+    async fn fetch_from(&mut self, first: usize, last: usize, items: &str) -> Checked {
+        let (line, phase) = match self.uid_only {
+            true => (format!("UID FETCH 1:* ({items})"), Phase::FreeData),
+            false => (format!("FETCH {first}:{last} ({items})"), Phase::FixedData),
+        };
+        self.command(&line, phase).await.map(drop)
     }
 
     /// Learns the UIDs of new messages, then compares with the ledger.
@@ -185,8 +200,7 @@ impl Session {
         let count = view.entries.len();
         if let Some(first) = view.first_unknown() {
             let items = if self.condstore { "UID FLAGS MODSEQ" } else { "UID FLAGS" };
-            let line = format!("FETCH {}:{count} ({items})", first + 1);
-            self.command(&line, Phase::FixedData).await?;
+            self.fetch_from(first + 1, count, items).await?;
             // What was expunged meanwhile is refused until that is announced.
             if self.view.as_ref().is_some_and(|view| view.unknown() > 0) {
                 self.command("NOOP", Phase::Free).await?.expect_ok("NOOP")?;

@@ -54,7 +54,7 @@ impl Session {
             add: self.rng.u8(..3) > 0,
             flags,
             silent: self.rng.bool(),
-            uid: self.rng.bool(),
+            uid: self.rng.bool() || self.uid_only,
             unchanged_since,
             uids,
         })

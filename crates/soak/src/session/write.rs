@@ -69,7 +69,7 @@ impl Session {
         if uids.is_empty() {
             return Ok(());
         }
-        let uid = self.rng.bool();
+        let uid = self.rng.bool() || self.uid_only;
         let set = self.set_of(&uids, uid);
         if moves {
             self.will_remove(&uids);
