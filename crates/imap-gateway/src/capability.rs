@@ -60,6 +60,7 @@ const AUTHENTICATED: &[&str] = &[
     "LIST-MYRIGHTS",
     "INPROGRESS",
     "UIDONLY",
+    "UIDBATCHES",
 ];
 
 /// The capabilities of a session now.

@@ -22,6 +22,9 @@ pub(crate) const FETCH_PAGE_MESSAGES: usize = 256;
 pub(crate) const COMMANDS_AHEAD_MAX: usize = 32;
 /// Octets of messages that are brought into the cache for such commands: as many small messages, and no more of the others' share.
 pub(crate) const AHEAD_BYTES_MAX: u64 = (COMMANDS_AHEAD_MAX as u64 + 1) * SMALL_CONTENT_BYTES;
+/// Least messages of a batch of UIDBATCHES (RFC 10022 §3.1.3: the server takes 500 at least). Smaller ones would only be sequence numbers
+/// in another form.
+pub(crate) const BATCH_MESSAGES_MIN: u32 = 500;
 /// Searches of one session that are kept up to date (RFC 5267 §4.3.1); those beyond are answered once, and say so.
 pub(crate) const CONTEXTS_MAX: usize = 16;
 /// Results of all of them: four octets each.

@@ -247,6 +247,7 @@ pub(crate) fn describe(body: &CommandBody) -> (&'static str, Phase) {
         C::Search(search) if search.mailboxes.is_none() => ("SEARCH", Phase::Selected),
         C::Search(_) => ("ESEARCH", Phase::Authenticated),
         C::CancelUpdate(_) => ("CANCELUPDATE", Phase::Selected),
+        C::UidBatches { .. } => ("UIDBATCHES", Phase::Selected),
         C::Sort(_) => ("SORT", Phase::Selected),
         C::Thread(_) => ("THREAD", Phase::Selected),
         C::Fetch(_) => ("FETCH", Phase::Selected),

@@ -8,6 +8,25 @@ use mailbox_hints::Hints;
 use support::{System, message};
 
 #[tokio::test]
+async fn batches_of_uids_are_as_large_as_wanted() {
+    let system = System::start().await;
+    let mut client = system.select().await;
+    let messages = " {3+}\r\nx\r\n".repeat(700);
+    client.ok(&format!("APPEND INBOX{messages}")).await;
+    client.ok(&format!("APPEND INBOX{messages}")).await;
+    client.ok("UID STORE 2:101,1000 +FLAGS.SILENT (\\Deleted)").await;
+    client.ok("EXPUNGE").await;
+    // 1299 messages are left. RFC 10022 §3.1: the highest first, one below the other, down to UID 1.
+    let lines = client.ok("UIDBATCHES 500").await;
+    let tag = lines[0].split('"').nth(1).unwrap();
+    assert_eq!(lines, [format!("* UIDBATCHES (TAG \"{tag}\") 1400:900,899:400,399:1")]);
+    for (range, count) in [("1400:900", 500), ("899:400", 500), ("399:1", 299)] {
+        let found = client.ok(&format!("UID SEARCH RETURN (COUNT) UID {range}")).await;
+        assert!(found[0].ends_with(&format!(" COUNT {count}")), "{range}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn expunges_wait_for_a_command_that_may_tell_them() {
     let system = System::start().await;
     let mut a = system.select().await;

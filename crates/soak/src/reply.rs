@@ -40,6 +40,8 @@ pub enum Reply {
     },
     /// `* ESEARCH (TAG "t") ...`
     ESearch(ESearch),
+    /// `* UIDBATCHES (TAG "t") high:low,...` (RFC 10022), the highest and the lowest UID of each.
+    UidBatches(Ranges),
     /// `* STATUS name (...)`
     Status {
         /// As quoted, not decoded.
@@ -178,6 +180,7 @@ fn untagged(cursor: &mut Cursor<'_>) -> Result<Reply, Malformed> {
         }
         "SEARCH" => search(cursor)?,
         "ESEARCH" => Reply::ESearch(esearch(cursor)?),
+        "UIDBATCHES" => uid_batches(cursor)?,
         "STATUS" => status(cursor)?,
         "LIST" | "LSUB" => list(cursor)?,
         _ => {
@@ -244,6 +247,19 @@ fn fetch(cursor: &mut Cursor<'_>, number: u32) -> Result<Fetch, Malformed> {
         }
         cursor.expect(b" ")?;
     }
+}
+
+fn uid_batches(cursor: &mut Cursor<'_>) -> Result<Reply, Malformed> {
+    cursor.expect(b" (TAG ")?;
+    cursor.value()?;
+    cursor.expect(b")")?;
+    let mut ranges = Ranges::new();
+    while cursor.take(if ranges.is_empty() { b" " } else { b"," }) {
+        let high = cursor.nonzero()?;
+        cursor.expect(b":")?;
+        ranges.push((high, cursor.nonzero()?));
+    }
+    Ok(Reply::UidBatches(ranges))
 }
 
 fn search(cursor: &mut Cursor<'_>) -> Result<Reply, Malformed> {
@@ -354,6 +370,8 @@ mod tests {
             "* VANISHED 7\r\n",
             "* SEARCH\r\n",
             "* SEARCH 1 2 (MODSEQ 917)\r\n",
+            "* UIDBATCHES (TAG \"a\")\r\n",
+            "* UIDBATCHES (TAG \"a\") 9:4,3:1\r\n",
             "* ESEARCH (TAG \"a\") UID MIN 1 ALL 1:3,5 MODSEQ 9\r\n",
             "* STATUS INBOX (MESSAGES 1 MAILBOXID (M1))\r\n",
             "* LIST (\\HasNoChildren) \"/\" \"a b\"\r\n",

@@ -148,6 +148,7 @@ folders! {
     rfc9051_e_rev2: "rfc9051/E-rev2",
     rfc9208: "rfc9208",
     rfc9394: "rfc9394",
+    rfc10022: "rfc10022",
     rfc9585: "rfc9585",
     rfc9586: "rfc9586",
     rfc9590: "rfc9590",

@@ -23,6 +23,7 @@ mod sort;
 pub(crate) mod status;
 mod store;
 mod thread;
+mod uid_batches;
 mod url_auth;
 
 use imap_wire::{CommandBody, Tag};
@@ -78,6 +79,7 @@ pub(crate) async fn execute(session: &mut Session, tag: &Tag, body: CommandBody)
         C::Expunge(set) => expunge::expunge(session, set).await,
         C::Search(search) if search.mailboxes.is_some() => multisearch::esearch(session, tag, &search).await,
         C::Search(search) => search::search(session, tag, search).await,
+        C::UidBatches { size, range } => uid_batches::uid_batches(session, tag, size, range).await,
         C::CancelUpdate(tags) => context::cancel_update(session, &tags),
         C::Sort(sort) => sort::sort(session, tag, sort).await,
         C::Thread(thread) => thread::thread(session, thread).await,

@@ -49,6 +49,8 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("Messages have only UIDs in this session", "このセッションではメッセージを UID でのみ指定できます"),
     ("This return option is not offered", "この RETURN オプションは提供していません"),
     ("This search key is not offered", "この検索キーは提供していません"),
+    ("A batch has 500 messages or more", "一つのバッチは 500 通以上です"),
+    ("The first batch comes after the last one", "最初のバッチが最後のバッチより後になっています"),
     ("This form of APPEND is not offered", "この形式の APPEND は提供していません"),
     ("Please try again", "もう一度お試しください"),
     ("Temporarily not available, please try again", "一時的に利用できません。もう一度お試しください"),

@@ -187,6 +187,13 @@ pub enum CommandBody {
     Sort(Sort),
     /// RFC 5256 §3
     Thread(Thread),
+    /// RFC 10022 §3.1
+    UidBatches {
+        /// Messages of a batch.
+        size: u32,
+        /// The first and the last batch that are wanted, as given; `None`: all.
+        range: Option<(u32, u32)>,
+    },
     /// RFC 5267 §4.3.5: the tags of searches with UPDATE; never empty.
     CancelUpdate(Vec<String>),
     /// RFC 9051 §6.4.5

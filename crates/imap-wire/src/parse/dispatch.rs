@@ -124,6 +124,7 @@ fn seldom(cursor: &mut Cursor<'_>, name: &str, start: usize) -> Parsed<CommandBo
             false => Ok(CommandBody::CancelUpdate(tags)),
         }),
         "URLFETCH" => account::url_fetch(cursor),
+        "UIDBATCHES" => search::uid_batches(cursor),
         _ => Err(Fail { kind: ParseErrorKind::UnknownCommand, at: start }),
     }
 }

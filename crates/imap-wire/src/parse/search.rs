@@ -6,7 +6,9 @@ use super::fetch::item_list;
 use super::keys::program;
 use super::notify::filters;
 use crate::parse::ParseErrorKind;
-use crate::{Numbering, PartialRange, Search, SearchReturn, Sort, SortCriterion, SortKey, Thread};
+use crate::{
+    CommandBody, Numbering, PartialRange, Search, SearchReturn, Sort, SortCriterion, SortKey, Thread,
+};
 
 /// RFC 9051 §9: `search = "SEARCH" [search-return-opts] SP search-program`
 pub(super) fn search(cursor: &mut Cursor<'_>, by: Numbering) -> Parsed<Search> {
@@ -110,6 +112,21 @@ pub(super) fn partial_range(cursor: &mut Cursor<'_>) -> Parsed<PartialRange> {
     let b = cursor.nz_number()?;
     let (first, last) = (a.min(b), a.max(b));
     Ok(if from_back { PartialRange::Back(first, last) } else { PartialRange::Front(first, last) })
+}
+
+/// RFC 10022 §4: `"UIDBATCHES" SP nz-number [SP nz-number ":" nz-number]`
+pub(super) fn uid_batches(cursor: &mut Cursor<'_>) -> Parsed<CommandBody> {
+    cursor.space()?;
+    let size = cursor.nz_number()?;
+    if !cursor.take(b' ') {
+        return Ok(CommandBody::UidBatches { size, range: None });
+    }
+    let first = cursor.nz_number()?;
+    if !cursor.take(b':') {
+        return cursor.expected("\":\"");
+    }
+    let last = cursor.nz_number()?;
+    Ok(CommandBody::UidBatches { size, range: Some((first, last)) })
 }
 
 /// RFC 5256 §5: `sort = ["UID" SP] "SORT" SP sort-criteria SP search-criteria`, with RETURN of RFC 5267 §3

@@ -92,6 +92,8 @@ pub enum Code<'a> {
     ServerBug,
     /// `TOOBIG` (RFC 4469, RFC 7889)
     TooBig,
+    /// `TOOFEW` (RFC 10022)
+    TooFew,
     /// `TRYCREATE`
     TryCreate,
     /// `UIDNEXT`
@@ -297,6 +299,7 @@ fn simple(code: &Code<'_>) -> Option<&'static str> {
         Code::ReadWrite => "READ-WRITE",
         Code::ServerBug => "SERVERBUG",
         Code::TooBig => "TOOBIG",
+        Code::TooFew => "TOOFEW",
         Code::TryCreate => "TRYCREATE",
         Code::UidNotSticky => "UIDNOTSTICKY",
         Code::UidRequired => "UIDREQUIRED",

@@ -1,6 +1,6 @@
 //! SEARCH, ESEARCH, SORT and THREAD.
 
-use mail_types::{MailboxName, ModSeq, UidSet, UidValidity};
+use mail_types::{MailboxName, ModSeq, Uid, UidSet, UidValidity};
 
 use super::Writer;
 use crate::{Numbering, PartialRange, Tag};
@@ -70,6 +70,18 @@ impl Writer<'_> {
         if let Some(mod_seq) = mod_seq {
             self.named_number(" (MODSEQ ", mod_seq.get());
             self.raw(")");
+        }
+        self.line_end();
+    }
+
+    /// `* UIDBATCHES (TAG "t") high:low,...` (RFC 10022 §3.1): ranges from the highest to the lowest.
+    pub fn uid_batches(&mut self, tag: &Tag, ranges: &[(Uid, Uid)]) {
+        self.raw("* UIDBATCHES (TAG ");
+        self.string(tag.as_str().as_bytes());
+        self.raw(")");
+        for (i, (high, low)) in ranges.iter().enumerate() {
+            self.named_number(if i > 0 { "," } else { " " }, high.get().into());
+            self.named_number(":", low.get().into());
         }
         self.line_end();
     }

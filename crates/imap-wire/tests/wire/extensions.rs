@@ -404,5 +404,23 @@ fn quota_rights_annotations_and_urls() {
     );
     assert_eq!(body("CANCELUPDATE \"B01\" B02"), CommandBody::CancelUpdate(vec!["B01".into(), "B02".into()]));
     assert!(try_command("a CANCELUPDATE\r\n").is_err());
+    // RFC 10022 §4
+    assert_eq!(body("UIDBATCHES 2000"), CommandBody::UidBatches { size: 2000, range: None });
+    assert_eq!(body("uidbatches 500 20:10"), CommandBody::UidBatches { size: 500, range: Some((20, 10)) });
+    for bad in [
+        "",
+        " ",
+        " 0",
+        " x",
+        " 500 ",
+        " 500 1",
+        " 500 1:",
+        " 500 1:*",
+        " 500 0:1",
+        " 500 1:2 3",
+        " 4294967296",
+    ] {
+        assert!(try_command(format!("a UIDBATCHES{bad}\r\n")).is_err(), "{bad:?}");
+    }
     assert_eq!(body("URLFETCH a \"b\""), CommandBody::UrlFetch(vec!["a".into(), "b".into()]));
 }

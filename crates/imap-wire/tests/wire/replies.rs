@@ -128,6 +128,15 @@ fn replies_by_uid() {
         assert_eq!(String::from_utf8_lossy(&buf), expected);
     }
     assert_eq!(code(Code::UidRequired), "[UIDREQUIRED]");
+    // RFC 10022 §3.1
+    let tag = try_command("A143 NOOP\r\n").unwrap().tag;
+    let pair = |high, low| (Uid::new(high).unwrap(), Uid::new(low).unwrap());
+    assert_eq!(
+        written(|w| w.uid_batches(&tag, &[pair(215295, 99696), pair(99695, 7), pair(6, 1)])),
+        "* UIDBATCHES (TAG \"A143\") 215295:99696,99695:7,6:1\r\n"
+    );
+    assert_eq!(written(|w| w.uid_batches(&tag, &[])), "* UIDBATCHES (TAG \"A143\")\r\n");
+    assert_eq!(code(Code::TooFew), "[TOOFEW]");
 }
 
 #[test]

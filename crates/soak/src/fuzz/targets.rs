@@ -70,6 +70,7 @@ const IMAP_SEEDS: &[&[u8]] = &[
     b"a COPY $ x\r\n",
     b"a ENABLE CONDSTORE QRESYNC\r\n",
     b"a ENABLE UIDONLY\r\n",
+    b"a UIDBATCHES 500 1:20\r\n",
 ];
 
 const IMAP_WORDS: &[&[u8]] = &[

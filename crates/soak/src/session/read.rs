@@ -340,6 +340,28 @@ impl Session {
         Ok(())
     }
 
+    /// UIDBATCHES: each message that is known is in a batch, of which one lies below the other.
+    pub(crate) async fn batches(&mut self) -> Checked {
+        let outcome = self.command("UIDBATCHES 500", Phase::Free).await?.expect_ok("UIDBATCHES")?;
+        let batches = outcome.untagged.iter().find_map(|reply| match reply {
+            Reply::UidBatches(batches) => Some(batches),
+            _ => None,
+        });
+        let (Some(batches), Some(view)) = (batches, &self.view) else {
+            return broken("reply", "UIDBATCHES without its reply");
+        };
+        let tiled = batches.windows(2).all(|pair| pair[0].1 == pair[1].0 + 1)
+            && batches.iter().all(|(high, low)| high >= low)
+            && batches.last().is_none_or(|(_, low)| *low == 1);
+        require(tiled, "INV-24", || format!("UIDBATCHES {batches:?} do not lie side by side"))?;
+        let mut ledger = self.site.shared.lock();
+        ledger.count("INV-24", 1);
+        let mailbox = ledger.mailbox(view.validity);
+        let top = batches.first().map_or(0, |(high, _)| *high);
+        let left = view.uids().into_iter().find(|uid| *uid > top && !mailbox.may_be_gone(*uid));
+        require(left.is_none(), "INV-24", || format!("UID {left:?} is in none of {batches:?}"))
+    }
+
     /// LIST: names that nobody deletes are there.
     pub(crate) async fn list(&mut self) -> Checked {
         let line = if self.rng.bool() { "LIST \"\" *" } else { "LIST (SUBSCRIBED) \"\" * RETURN (CHILDREN)" };

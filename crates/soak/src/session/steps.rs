@@ -35,6 +35,7 @@ impl Session {
             67..72 => self.expunge().await,
             72..77 => self.noop().await,
             77..82 => self.status().await,
+            82 if self.view.is_some() && self.rng.bool() => self.batches().await,
             82..83 => self.list().await,
             83..88 => self.idle_or_noop().await,
             88..91 => self.pipeline().await,
