@@ -8,6 +8,35 @@ use mailbox_hints::Hints;
 use support::{System, message};
 
 #[tokio::test]
+async fn one_append_or_copy_between_accounts_takes_a_thousand_messages() {
+    let system = System::start().await;
+    system.add_account("bob").await;
+    let mut bob = system.log_in_as("bob").await;
+    bob.ok("CREATE shared").await;
+    bob.ok("SETACL shared me@localhost lrswi").await;
+    let mut client = system.select().await;
+    // RFC 5530 §3, RFC 3502 §6.3.11: all or none.
+    let message = " {3+}\r\nx\r\n";
+    let refused = client.fails(&format!("APPEND INBOX{}", message.repeat(1001))).await;
+    assert!(refused.starts_with("NO [LIMIT] "), "{refused}");
+    client.ok(&format!("APPEND INBOX{}", message.repeat(1000))).await;
+    client.ok(&format!("APPEND INBOX{message}")).await;
+    let exists = client.ok("NOOP").await;
+    assert!(exists.is_empty() || exists[0] == "* 1001 EXISTS", "{exists:?}");
+    let there = "\"Other users/bob@localhost/shared\"";
+    let refused = client.fails(&format!("COPY 1:* {there}")).await;
+    assert!(refused.starts_with("NO [LIMIT] "), "{refused}");
+    let none = bob.ok("STATUS shared (MESSAGES)").await;
+    assert_eq!(none, ["* STATUS shared (MESSAGES 0)"]);
+    client.ok(&format!("COPY 2:* {there}")).await;
+    assert_eq!(bob.ok("STATUS shared (MESSAGES)").await, ["* STATUS shared (MESSAGES 1000)"]);
+    // Inside an account there is no such limit.
+    client.ok("CREATE mine").await;
+    client.ok("COPY 1:* mine").await;
+    assert_eq!(client.ok("STATUS mine (MESSAGES)").await, ["* STATUS mine (MESSAGES 1001)"]);
+}
+
+#[tokio::test]
 async fn batches_of_uids_are_as_large_as_wanted() {
     let system = System::start().await;
     let mut client = system.select().await;
