@@ -22,7 +22,7 @@ pub(crate) enum CmdError {
     /// NO \[BADURL\] (RFC 4469 §4.1): nothing that we could use is there.
     BadUrl(Bytes),
     /// BYE: the session cannot go on.
-    Bye(Cow<'static, str>),
+    Bye(Code<'static>, Cow<'static, str>),
     /// The connection is of no use any more.
     Disconnected(ReadError),
 }
@@ -120,7 +120,7 @@ impl CmdError {
     /// A refusal of something about the selected mailbox: when that is gone, so is the session's ground.
     pub(crate) fn of_selected(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NotFound(_) => Self::Bye("The selected mailbox was deleted".into()),
+            Refusal::NotFound(_) => Self::Bye(Code::None, "The selected mailbox was deleted".into()),
             other => other.into(),
         }
     }
@@ -185,6 +185,6 @@ impl From<LateUid> for CmdError {
     fn from(error: LateUid) -> Self {
         metrics().error("imap", "late_uid");
         tracing::error!(%error, "Storage broke the order of UIDs");
-        Self::Bye("The mailbox must be opened again".into())
+        Self::Bye(Code::ServerBug, "The mailbox must be opened again".into())
     }
 }

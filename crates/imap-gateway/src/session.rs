@@ -75,10 +75,16 @@ pub(crate) async fn run(gateway: Arc<Gateway>, connection: Connection) {
 pub(crate) enum End {
     /// After LOGOUT, or after a BYE that is written already.
     Finished,
-    /// BYE is to be said.
-    Bye(String),
+    /// BYE is to be said, with the reason in a form that clients know (RFC 5530) if there is one.
+    Bye(Code<'static>, String),
     /// The connection failed.
     Disconnected(ReadError),
+}
+
+impl End {
+    pub(crate) fn shutdown() -> Self {
+        Self::Bye(Code::Unavailable, "Server is shutting down".to_owned())
+    }
 }
 
 /// What follows a command.
@@ -91,7 +97,7 @@ enum Next {
 impl From<ReadError> for End {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::TimedOut => Self::Bye("Autologout: silent for too long".to_owned()),
+            ReadError::TimedOut => Self::Bye(Code::None, "Autologout: silent for too long".to_owned()),
             other => Self::Disconnected(other),
         }
     }
@@ -106,9 +112,9 @@ impl From<std::io::Error> for End {
 impl From<End> for CmdError {
     fn from(end: End) -> Self {
         match end {
-            End::Bye(text) => Self::Bye(text.into()),
+            End::Bye(code, text) => Self::Bye(code, text.into()),
             End::Disconnected(error) => Self::Disconnected(error),
-            End::Finished => Self::Bye("Logging out".into()),
+            End::Finished => Self::Bye(Code::None, "Logging out".into()),
         }
     }
 }
@@ -173,7 +179,7 @@ impl Session {
         tokio::select! {
             biased;
             filled = self.connection.fill() => { filled?; Ok(()) }
-            () = shutdown.wait() => Err(End::Bye("Server is shutting down".to_owned())),
+            () = shutdown.wait() => Err(End::shutdown()),
         }
     }
 
@@ -236,7 +242,7 @@ impl Session {
         if self.notify.is_some() {
             self.watch_selected();
             // What was done is done: that more cannot be told of new messages now does not undo it.
-            if let Err(error @ (CmdError::Bye(_) | CmdError::Disconnected(_))) = self.tell_fresh().await {
+            if let Err(error @ (CmdError::Bye(..) | CmdError::Disconnected(_))) = self.tell_fresh().await {
                 return Err(error);
             }
         }
@@ -272,9 +278,9 @@ impl Session {
                 self.writer().no(tag, Code::BadUrl(&url), "No such message or part")
             }
             Err(CmdError::Bad(code, text)) => return self.bad(Some(tag), code, &text),
-            Err(CmdError::Bye(text)) => {
-                self.writer().untagged(Status::Bye, Code::None, &text);
-                self.writer().no(tag, Code::None, &text);
+            Err(CmdError::Bye(code, text)) => {
+                self.writer().untagged(Status::Bye, code, &text);
+                self.writer().no(tag, code, &text);
                 return Err(End::Finished);
             }
             Err(CmdError::Disconnected(error)) => return Err(error.into()),
@@ -294,12 +300,15 @@ impl Session {
             State::NotAuthenticated => BAD_COMMANDS_UNAUTHENTICATED_MAX,
             _ => BAD_COMMANDS_MAX,
         };
-        if self.bad_commands >= max { Err(End::Bye("Too many bad commands".to_owned())) } else { Ok(()) }
+        if self.bad_commands >= max {
+            return Err(End::Bye(Code::ClientBug, "Too many bad commands".to_owned()));
+        }
+        Ok(())
     }
 
     pub(crate) fn frame_error(&mut self, error: &FrameError) -> Result<(), End> {
         if error.is_fatal() {
-            return Err(End::Bye(error.to_string()));
+            return Err(End::Bye(error.kind.code(), error.to_string()));
         }
         metrics().command(PROTOCOL, "UNKNOWN", "bad", std::time::Duration::ZERO);
         self.bad(error.tag.as_ref(), error.kind.code(), &error.to_string())
@@ -329,7 +338,7 @@ impl Session {
     async fn end(mut self, end: End) {
         match end {
             End::Finished => {}
-            End::Bye(text) => self.writer().untagged(Status::Bye, Code::None, &text),
+            End::Bye(code, text) => self.writer().untagged(Status::Bye, code, &text),
             End::Disconnected(error) => {
                 tracing::debug!(peer = %self.connection.peer(), %error, "A client is gone");
                 if !matches!(error, ReadError::Endless) {
@@ -398,7 +407,7 @@ impl Session {
             Ok(_) => Err(CmdError::internal("auth renewed a grant for another account")),
             Err(status) => match Refusal::from(status) {
                 Refusal::Forbidden(_) | Refusal::Unauthenticated(_) => {
-                    Err(CmdError::Bye("This account was disabled".into()))
+                    Err(CmdError::Bye(Code::ContactAdmin, "This account was disabled".into()))
                 }
                 // Auth is away: the old grant does as long as it holds.
                 _ if user.grant_left() > 0 => Ok(()),

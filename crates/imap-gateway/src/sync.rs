@@ -164,7 +164,7 @@ fn announce(
 ) -> Result<(), CmdError> {
     let held = selected.view.snapshot();
     if newer.meta().uid_validity != held.meta().uid_validity {
-        return Err(CmdError::Bye("The mailbox was made anew".into()));
+        return Err(CmdError::Bye(Code::None, "The mailbox was made anew".into()));
     }
     // An answer may be overtaken by another session's newer one: what was told stays told.
     let newer = if newer.meta().modseq < held.meta().modseq { Arc::clone(held) } else { newer };

@@ -63,11 +63,24 @@ async fn bad_commands_leave_the_session_alive_until_they_are_too_many() {
         client.send("x NONSENSE\r\n").await;
     }
     let rest = client.rest().await;
-    assert!(rest.contains("* BYE "), "{rest}");
+    assert!(rest.contains("* BYE [CLIENTBUG] "), "{rest}");
     // Before login there is less patience.
     let mut client = system.connect().await;
     client.send("GET / HTTP/1.1\r\nHost: a\r\nB: c\r\nD: e\r\nF: g\r\nH: i\r\n\r\n").await;
-    assert!(client.rest().await.contains("* BYE "));
+    assert!(client.rest().await.contains("* BYE [CLIENTBUG] "));
+}
+
+#[tokio::test]
+async fn wrong_passwords_end_a_session() {
+    let system = System::start().await;
+    let mut client = system.connect().await;
+    for _ in 1..5 {
+        assert!(client.fails("LOGIN me@localhost wrong").await.starts_with("NO [AUTHENTICATIONFAILED] "));
+    }
+    client.send("z LOGIN me@localhost wrong\r\n").await;
+    let rest = client.rest().await;
+    assert!(rest.starts_with("* BYE [AUTHENTICATIONFAILED] "), "{rest}");
+    assert!(rest.contains("\r\nz NO [AUTHENTICATIONFAILED] "), "{rest}");
 }
 
 #[tokio::test]
@@ -172,8 +185,9 @@ async fn the_server_says_goodbye_when_it_stops() {
     let mut idling = system.select().await;
     idling.idle().await;
     system.shutdown.trigger();
-    assert!(waiting.rest().await.starts_with("* BYE "));
-    assert!(idling.rest().await.starts_with("* BYE "));
+    // RFC 5530 §3: it is not the client's fault, and will not last.
+    assert!(waiting.rest().await.starts_with("* BYE [UNAVAILABLE] "));
+    assert!(idling.rest().await.starts_with("* BYE [UNAVAILABLE] "));
 }
 
 #[tokio::test]

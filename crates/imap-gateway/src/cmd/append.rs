@@ -353,7 +353,7 @@ async fn next_steps(session: &mut Session, form: AppendForm) -> Result<Vec<Appen
                 });
             }
             FrameStep::Error(error) if error.is_fatal() => {
-                return Err(CmdError::Bye(error.to_string().into()));
+                return Err(CmdError::Bye(error.kind.code(), error.to_string().into()));
             }
             FrameStep::Error(error) => return Err(CmdError::Bad(Code::None, error.to_string().into())),
         }

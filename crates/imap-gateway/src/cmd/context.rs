@@ -107,7 +107,7 @@ pub(crate) async fn refresh(session: &mut Session) -> Result<(), CmdError> {
     let selected = session.selected_mut()?;
     selected.contexts.put_live(live);
     match failure {
-        Some(error @ (CmdError::Bye(_) | CmdError::Disconnected(_))) => Err(error),
+        Some(error @ (CmdError::Bye(..) | CmdError::Disconnected(_))) => Err(error),
         Some(_) => {
             selected.contexts.touch(touched);
             Ok(())

@@ -60,14 +60,14 @@ pub(crate) async fn idle(session: &mut Session, tag: &Tag) -> Result<(), End> {
         }
         match next(session, watch.as_ref(), keepalive_at).await? {
             Event::Input => continue,
-            Event::Shutdown => return Err(End::Bye("Server is shutting down".to_owned())),
+            Event::Shutdown => return Err(End::shutdown()),
             Event::Keepalive => {
                 session.writer().untagged(Status::Ok, Code::None, "Still here");
                 keepalive_at = Instant::now() + period;
                 if renewal_is_due(session) {
                     match Box::pin(session.renew_grant()).await {
                         Ok(()) => watch = self::watch(session),
-                        Err(CmdError::Bye(text)) => return Err(End::Bye(text.into_owned())),
+                        Err(CmdError::Bye(code, text)) => return Err(End::Bye(code, text.into_owned())),
                         Err(_) => {}
                     }
                 }
@@ -159,7 +159,7 @@ async fn push(session: &mut Session, wake: Option<Wake>) -> Result<(), End> {
     };
     match synced {
         Ok(()) | Err(CmdError::No(..) | CmdError::BadUrl(_) | CmdError::Bad(..)) => Ok(()),
-        Err(CmdError::Bye(text)) => Err(End::Bye(text.into_owned())),
+        Err(CmdError::Bye(code, text)) => Err(End::Bye(code, text.into_owned())),
         Err(CmdError::Disconnected(error)) => Err(error.into()),
     }
 }

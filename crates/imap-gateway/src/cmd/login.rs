@@ -68,7 +68,7 @@ async fn read_response(session: &mut Session) -> Result<Secret, CmdError> {
                 session.fill().await?;
             }
             LineStep::Error(error) if error.is_fatal() => {
-                return Err(CmdError::Bye(error.to_string().into()));
+                return Err(CmdError::Bye(error.kind.code(), error.to_string().into()));
             }
             LineStep::Error(error) => return Err(CmdError::Bad(Code::None, error.to_string().into())),
         }
@@ -126,7 +126,7 @@ async fn refused(session: &mut Session, refusal: Refusal) -> CmdError {
             session.login_failures += 1;
             tokio::time::sleep(LOGIN_FAILURE_PAUSE).await;
             if session.login_failures >= LOGIN_FAILURES_MAX {
-                return CmdError::Bye("Too many failed logins".into());
+                return CmdError::Bye(Code::AuthenticationFailed, "Too many failed logins".into());
             }
             CmdError::no(Code::AuthenticationFailed, "Authentication failed")
         }

@@ -45,7 +45,7 @@ pub(crate) async fn esearch(session: &mut Session, tag: &Tag, search: &Search) -
         };
         match result {
             // Deleted meanwhile: there is nothing in it.
-            Err(CmdError::Bye(_) | CmdError::No(Code::NonExistent, _)) if !is_selected => {}
+            Err(CmdError::Bye(..) | CmdError::No(Code::NonExistent, _)) if !is_selected => {}
             other => other?,
         }
         session.progress.count.add(messages(&found));

@@ -154,7 +154,7 @@ pub(crate) async fn event(session: &mut Session) -> Result<Event, End> {
 pub(crate) async fn handle(session: &mut Session, event: Event, in_idle: bool) -> Result<(), End> {
     let done = match event {
         Event::Input => Ok(()),
-        Event::Shutdown => return Err(End::Bye("Server is shutting down".to_owned())),
+        Event::Shutdown => return Err(End::shutdown()),
         Event::Hint(wake) => hinted(session, wake, in_idle).await,
         Event::Recheck => {
             let done = push(session, in_idle).await;
@@ -167,7 +167,7 @@ pub(crate) async fn handle(session: &mut Session, event: Event, in_idle: bool) -
     };
     match done {
         Ok(()) | Err(CmdError::No(..) | CmdError::BadUrl(_) | CmdError::Bad(..)) => Ok(()),
-        Err(CmdError::Bye(text)) => Err(End::Bye(text.into_owned())),
+        Err(CmdError::Bye(code, text)) => Err(End::Bye(code, text.into_owned())),
         Err(CmdError::Disconnected(error)) => Err(error.into()),
     }
 }
