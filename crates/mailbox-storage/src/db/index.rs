@@ -101,6 +101,10 @@ pub(super) const CROWDED: &str =
     "SELECT a.account_id FROM account_store a WHERE a.account_id > $1 AND EXISTS (
       SELECT 1 FROM search_tail t WHERE t.account_id = a.account_id ORDER BY t.message_id LIMIT 1 OFFSET $2)
     ORDER BY a.account_id LIMIT $3";
+/// Accounts after $1 whose segments have more than twice as many messages as there are, and $2 more.
+pub(super) const SPARSE: &str = "SELECT a.account_id FROM account_store a WHERE a.account_id > $1
+      AND (SELECT coalesce(sum(s.messages), 0) FROM search_segment s WHERE s.account_id = a.account_id) > 2 * a.used_messages + $2
+    ORDER BY a.account_id LIMIT $3";
 pub(super) const NEXT_SEGMENT: &str = "SELECT coalesce(max(id), 0) FROM search_segment WHERE account_id = $1";
 pub(super) const INSERT_SEGMENT: &str = "INSERT INTO search_segment VALUES ($1, $2, $3, $4, $5, $6)";
 pub(super) const INSERT_TAIL: &str =

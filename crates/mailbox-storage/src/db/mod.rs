@@ -21,8 +21,8 @@ use crate::sharing::{AclEdit, AclRow, CopyRow, Reader, SharedRow, SharedStored, 
 use crate::tree::{Tree, TreeChange};
 pub(crate) use annotation::{Annotate, Annotated, AnnotationQuery, AnnotationRow};
 use index::{
-    CROWDED, INDEX, INSERT_SEGMENT, INSERT_TAIL, NEXT_EPOCH, NEXT_SEGMENT, SEARCH_STATE, SEGMENTS, TAIL,
-    index_rows,
+    CROWDED, INDEX, INSERT_SEGMENT, INSERT_TAIL, NEXT_EPOCH, NEXT_SEGMENT, SEARCH_STATE, SEGMENTS, SPARSE,
+    TAIL, index_rows,
 };
 pub(crate) use index::{IndexChange, IndexRows, NewSegment, SearchState, SegmentRow, TailRow};
 pub(crate) use raise::Raised;
@@ -216,6 +216,8 @@ pub(crate) trait Db: Send + Sync + 'static {
     async fn index_living(&self, account: AccountId, messages: &[i64]) -> DbResult<Vec<i64>>;
     /// Up to `limit` accounts after this one with `least` messages or more that are in no segment.
     async fn index_crowded(&self, after: i64, least: i64, limit: i64) -> DbResult<Vec<i64>>;
+    /// Up to `limit` accounts after this one whose segments have more than twice as many messages as there are, and `more`.
+    async fn index_sparse(&self, after: i64, more: i64, limit: i64) -> DbResult<Vec<i64>>;
     /// Puts segments in the place of others and of tail rows. `false`, and nothing is changed: those are not all there any more.
     async fn index_change(&self, change: IndexChange) -> DbResult<bool>;
 

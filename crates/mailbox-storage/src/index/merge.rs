@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mail_types::AccountId;
 
+use super::compact::GONE_MESSAGES;
 use super::segment::{Segment, capacity, pack_ids, unpack_ids};
 use super::{SCHEME, TAIL_MESSAGES};
 use crate::db::{Db, IndexChange, NewSegment, SegmentRow, TailRow};
@@ -20,7 +21,7 @@ const TAIL_ROWS: i64 = 2048;
 /// Segments of like size that become one.
 const LIKE_SEGMENTS: usize = 4;
 /// Accounts of one look for long tails.
-const ACCOUNTS: i64 = 1000;
+pub(super) const ACCOUNTS: i64 = 1000;
 /// How often is looked for tails that other processes have left long.
 const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -57,6 +58,9 @@ impl Storage {
             loop {
                 if let Err(error) = self.merge_search_index(TAIL_MESSAGES).await {
                     tracing::warn!(%error, "the search index was not merged; trying again");
+                }
+                if let Err(error) = self.compact_search_index(GONE_MESSAGES).await {
+                    tracing::warn!(%error, "the search index was not compacted; trying again");
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
@@ -163,14 +167,14 @@ fn plan(width: usize, tail: usize, there: &[SegmentRow]) -> Vec<Vec<Source>> {
 }
 
 /// `None`: another process has merged it away.
-async fn read(db: &dyn Db, account: AccountId, row: SegmentRow) -> DbResult<Option<Segment>> {
+pub(super) async fn read(db: &dyn Db, account: AccountId, row: SegmentRow) -> DbResult<Option<Segment>> {
     let blocks = db.index_all_slices(account, row.id).await?;
     let ids = db.index_ids(account, &[row.id]).await?.pop().and_then(|(_, packed)| unpack_ids(&packed));
     Ok(ids.and_then(|ids| Segment::from_blocks(row.width as usize, ids, &blocks)))
 }
 
 /// One segment, or several where one would be too large. Messages that are gone are left out.
-async fn join(
+pub(super) async fn join(
     db: &dyn Db,
     account: AccountId,
     width: usize,

@@ -10,6 +10,7 @@
 
 mod audit;
 mod candidates;
+mod compact;
 mod grams;
 mod ids;
 mod kept;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use mail_message::derive;
 use mail_message::search::{self, fold, matches};
 use mail_rpc::pb::{self, condition::Is, copy_request::Mode, text_match::Field};
 use mail_rpc::{MailboxClient, Transport};
 use mail_types::FlagBits;
+use mailbox_storage::{Storage, SweepPolicy};
 
 use crate::fixture::*;
 
@@ -18,6 +20,8 @@ suite!(
     required_conditions_narrow_the_others,
     other_processes_merges_change_nothing,
     old_bits_of_a_long_tail_hide_nothing,
+    what_is_gone_is_left_out,
+    fuzzy_finds_what_scores,
 );
 
 /// SplitMix64.
@@ -149,11 +153,8 @@ async fn the_index_agrees_with_the_texts(store: &Store) {
             store.expunge(inbox.mailbox_id, &gone.to_string(), 0).await;
         }
         if round % 3 == 2 {
-            store
-                .storage
-                .sweep(&mailbox_storage::SweepPolicy { garbage_seconds: -1, ..Default::default() })
-                .await
-                .unwrap();
+            sweep(&store.storage).await;
+            store.storage.compact_search_index(0).await.unwrap();
         }
         let conditions: Vec<pb::Condition> = (0..60)
             .map(|_| {
@@ -191,20 +192,36 @@ async fn mail_is_found_as_soon_as_it_is_there(store: &Store) {
         let (process, stop) = (store.process().await, Arc::clone(&stop));
         mergers.push(tokio::spawn(async move {
             let mut merged = 0;
-            while !stop.load(Ordering::Relaxed) {
+            for turn in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
                 merged += process.merge_search_index(3).await.unwrap();
+                if merged > 0 && turn % 4 == 0 {
+                    sweep(&process).await;
+                    // Cut short at some point, as by a kill.
+                    let some_time = Duration::from_micros(turn % 40 * 100);
+                    drop(tokio::time::timeout(some_time, process.compact_search_index(0)).await);
+                }
                 tokio::task::yield_now().await;
             }
             process.close().await;
             merged
         }));
     }
+    let inbox = store.status("INBOX").await.unwrap().mailbox_id;
     let deliver = async |writer: usize| {
+        let mut gone = Vec::new();
         for n in 0..40 {
             let word = format!("w{writer}x{n}q");
             let uid = store.append("INBOX", FlagBits::NONE, &message(&word)).await;
             let (all, part) = (find(Field::Text, "", &word), find(Field::Header, "subject", &word));
             assert_eq!(search(store, "INBOX", &[all, part]).await, [uid.to_string(), uid.to_string()]);
+            gone.push(uid.to_string());
+            if gone.len() == 10 {
+                // Every tenth stays.
+                store.expunge(inbox, &gone.drain(..).skip(1).collect::<Vec<_>>().join(","), 0).await;
+            }
         }
     };
     tokio::join!(deliver(0), deliver(1), deliver(2));
@@ -216,6 +233,10 @@ async fn mail_is_found_as_soon_as_it_is_there(store: &Store) {
     assert!(merged > 0);
     let every = search(store, "INBOX", &[find(Field::Body, "", "body of w1x")]).await;
     assert!(every[0].contains([',', ':']), "{every:?}");
+}
+
+async fn sweep(storage: &Storage) {
+    storage.sweep(&SweepPolicy { garbage_seconds: -1, ..Default::default() }).await.unwrap();
 }
 
 async fn what_is_not_indexed_is_found(store: &Store) {
@@ -306,5 +327,103 @@ async fn old_bits_of_a_long_tail_hide_nothing(store: &Store) {
         .await;
     for needle in ["apple", "body of apple", "ppl"] {
         assert_eq!(search(store, "INBOX", &[find(Field::Text, "", needle)]).await, ["21"]);
+    }
+}
+
+async fn what_is_gone_is_left_out(store: &Store) {
+    let inbox = store.status("INBOX").await.unwrap().mailbox_id;
+    let other = MailboxClient::new(Transport::local(store.process().await.server()));
+    let expect = async |needle: &str, uids: &str| {
+        let conditions = [find(Field::Text, "", needle), find(Field::Header, "subject", needle)];
+        for client in [&store.client, &other] {
+            assert_eq!(search_by(client, store, "INBOX", &conditions).await, [uids, uids], "{needle}");
+        }
+    };
+    for round in 0u32..3 {
+        let first = round * 80 + 1;
+        let some: Vec<_> = (0..80)
+            .map(|n| {
+                let name = format!("r{round}q{}", if n % 10 == 0 { "keep" } else { "lose" });
+                (system(FlagBits::NONE), message(&format!("{name}{n}")))
+            })
+            .collect();
+        store.append_all("INBOX", &some, b"").await.unwrap();
+        store.storage.merge_search_index(1).await.unwrap();
+        let kept: Vec<String> = (0..8).map(|n| (first + n * 10).to_string()).collect();
+        expect(&format!("r{round}qkeep"), &kept.join(",")).await;
+        // Nothing is gone yet.
+        assert_eq!(store.storage.compact_search_index(0).await.unwrap(), 0);
+        for n in (0..80).filter(|n| n % 10 > 0) {
+            store.expunge(inbox, &(first + n).to_string(), 0).await;
+        }
+        assert_eq!(store.storage.compact_search_index(0).await.unwrap(), 0);
+        sweep(&store.storage).await;
+        assert_eq!(store.storage.compact_search_index(0).await.unwrap(), 72);
+        assert_eq!(store.storage.compact_search_index(0).await.unwrap(), 0);
+        expect(&format!("r{round}qkeep"), &kept.join(",")).await;
+        expect(&format!("r{round}qlose"), "").await;
+        expect(
+            &format!("qkeep{}", 70),
+            &(0..=round).map(|r| (r * 80 + 71).to_string()).collect::<Vec<_>>().join(","),
+        )
+        .await;
+        assert_eq!(store.storage.fsck(None).await.unwrap().findings, []);
+    }
+    // All of it: the numbers of segments begin anew.
+    store.expunge(inbox, "1:4294967295", 0).await;
+    sweep(&store.storage).await;
+    assert_eq!(store.storage.compact_search_index(0).await.unwrap(), 24);
+    expect("qkeep", "").await;
+    others(store).await;
+    store.storage.merge_search_index(1).await.unwrap();
+    for n in 0..20 {
+        expect(&format!("body of other{n}\r\n"), "").await;
+        let condition = [find(Field::Header, "subject", &format!("other{n}"))];
+        let found = search_by(&other, store, "INBOX", &condition).await;
+        assert!(found[0].split([',', ':']).any(|uid| uid == (241 + n).to_string()), "{found:?}");
+    }
+}
+
+async fn fuzzy_finds_what_scores(store: &Store) {
+    let mut random = Random(29);
+    let mut texts: Vec<(u32, String)> = Vec::new();
+    for _ in 0..3 {
+        let some: Vec<Vec<u8>> = (0..40).map(|_| random.message()).collect();
+        let new: Vec<_> = some.iter().map(|octets| (system(FlagBits::NONE), octets.clone())).collect();
+        let reply = store.append_all("INBOX", &new, b"").await.unwrap();
+        texts.extend(reply.uids.iter().copied().zip(some.iter().map(|octets| derive(octets).search_text)));
+        store.storage.merge_search_index(20).await.unwrap();
+        for _ in 0..60 {
+            let length = 1 + random.below(4);
+            let (needle, header) = (random.words(length), random.pick(&["subject", "From"]));
+            let (field, here) = match random.below(3) {
+                0 => (Field::Text, search::Field::Text),
+                1 => (Field::Body, search::Field::Body),
+                _ => (Field::Header, search::Field::Header(header)),
+            };
+            let wanted = pb::TextMatch { field: field.into(), header: header.into(), text: needle.clone() };
+            let request = pb::FuzzySearchRequest {
+                owner: 0,
+                grant: store.alice(),
+                mailbox_id: store.status("INBOX").await.unwrap().mailbox_id,
+                uids: ranges("1:4294967295"),
+                texts: vec![wanted],
+            };
+            let reply = store.client.fuzzy_search(request).await.unwrap();
+            let mut uid = 0;
+            let found: Vec<(u32, u8)> = reply.matches[0]
+                .uid_deltas
+                .iter()
+                .zip(&reply.matches[0].scores[..])
+                .map(|(delta, score)| {
+                    uid += delta;
+                    (uid, *score)
+                })
+                .collect();
+            let fuzzy = mail_message::fuzzy::Needle::new(&needle);
+            let scores = texts.iter().map(|(uid, text)| (*uid, fuzzy.score(text, &here)));
+            let expected: Vec<(u32, u8)> = scores.filter(|(_, score)| *score > 0).collect();
+            assert_eq!(found, expected, "{needle:?} in {field:?} {header}");
+        }
     }
 }

@@ -331,6 +331,9 @@ impl Db for Postgres {
     async fn index_crowded(&self, after: i64, least: i64, limit: i64) -> DbResult<Vec<i64>> {
         index::crowded(&self.pool, after, least, limit).await
     }
+    async fn index_sparse(&self, after: i64, more: i64, limit: i64) -> DbResult<Vec<i64>> {
+        index::sparse(&self.pool, after, more, limit).await
+    }
     async fn index_change(&self, change: IndexChange) -> DbResult<bool> {
         retry!(index::change(&self.pool, &change))
     }

@@ -105,6 +105,10 @@ pub(super) async fn texts(
     .await?)
 }
 
+pub(super) async fn sparse(pool: &SqlitePool, after: i64, more: i64, limit: i64) -> DbResult<Vec<i64>> {
+    Ok(sqlx::query_scalar(SPARSE).bind(after).bind(more).bind(limit).fetch_all(pool).await?)
+}
+
 pub(super) async fn crowded(pool: &SqlitePool, after: i64, least: i64, limit: i64) -> DbResult<Vec<i64>> {
     let query = sqlx::query_scalar(CROWDED).bind(after).bind(least - 1).bind(limit);
     Ok(query.fetch_all(pool).await?)
