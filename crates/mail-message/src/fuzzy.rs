@@ -37,6 +37,11 @@ impl Needle {
         Self { exact, loose, words }
     }
 
+    /// Words that stand in every text that fits at all, without accents, in katakana where they are in kana.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
     /// How well a message fits, 1 to 100; 0: not at all. At least 1 where [`matches`] finds it.
     pub fn score(&self, search_text: &str, field: &Field<'_>) -> u8 {
         let mut sections = search_text.split(SECTION_END);
@@ -127,6 +132,8 @@ fn loosen(folded: &str) -> String {
             'ł' => out.push('l'),
             'đ' => out.push('d'),
             'ı' => out.push('i'),
+            // RFC 5051 takes it for the letter, so it is one unless it is part of another.
+            '\u{345}' => out.push('ι'),
             _ => decompose_canonical(character, |part| {
                 if canonical_combining_class(part) == 0 {
                     out.push(part);

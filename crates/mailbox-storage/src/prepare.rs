@@ -118,6 +118,13 @@ pub(crate) fn unpack_header(packed: &[u8]) -> std::io::Result<String> {
     unpack(packed, false)
 }
 
+/// Does a text have what `test` looks for? It is unpacked only as far as that takes: what the header has, the text has.
+pub(crate) fn text_has(packed: &[u8], test: impl Fn(&str) -> bool) -> std::io::Result<bool> {
+    // Only in this form the header is packed alone.
+    let is_early = packed.first() == Some(&2) && test(&unpack_header(packed)?);
+    Ok(is_early || test(&unpack_text(packed)?))
+}
+
 fn unpack(packed: &[u8], whole: bool) -> std::io::Result<String> {
     let damaged = || std::io::Error::other("a damaged search text");
     let (mark, body) = packed.split_first().ok_or_else(damaged)?;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use mail_types::AccountId;
 
 use super::grams::{Place, bits_of};
+use super::kept::{Kept, KeptSegment};
 use super::segment::{place, slice};
 use super::signature::has_all;
-use super::{Ids, Index, Kept, TAIL_MESSAGES};
+use super::{Ids, Index, TAIL_MESSAGES};
 use crate::db::{Db, SegmentRow};
 use crate::error::DbResult;
 
@@ -35,6 +36,25 @@ impl Needle {
     /// Has it any bits? If not, every message is a candidate.
     pub(crate) fn is_indexed(&self) -> bool {
         !self.0.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_within(&self, bits: &std::collections::HashSet<u32>) -> bool {
+        self.0.iter().all(|bit| bits.contains(bit))
+    }
+
+    /// Of words that must all be there, as FUZZY compares them.
+    ///
+    /// Hiragana and katakana are the same to it, and α is ᾳ without its iota, but not to the index: so they tell nothing here. All
+    /// else that it takes for the same has the same letters.
+    pub(crate) fn of_fuzzy(words: &[String], field: Option<&str>) -> Self {
+        let place = field.map_or(Place::ANYWHERE, Place::field);
+        let is_ambiguous = |letter| matches!(letter, '\u{3041}'..='\u{30ff}' | 'α' | 'η' | 'ω');
+        let mut bits = Vec::new();
+        for word in words {
+            bits_of(&word.replace(is_ambiguous, " "), place, |bit| bits.push(bit));
+        }
+        Self::of_bits(bits)
     }
 
     /// Some of these bits.
@@ -71,22 +91,22 @@ impl Index {
         db: &dyn Db,
         (account, epoch): (AccountId, i64),
         needles: &[Needle],
-        wanted: impl Iterator<Item = i64> + Clone + Send,
+        wanted: &[i64],
     ) -> DbResult<Candidates> {
         let kept = self.kept.get(&account).filter(|kept| kept.epoch == epoch);
         if let Some(kept) = kept {
-            let is_late = kept.unknown(wanted.clone()) > UNKNOWN_MAX;
+            let is_late = kept.unknown(wanted) > UNKNOWN_MAX;
             if !is_late {
-                let found = look(db, account, &kept, needles).await?;
+                let found = look(db, account, &kept, needles, Some(wanted)).await?;
                 if found.complete || !kept.complete {
                     return Ok(found);
                 }
             }
             let kept = Kept::read(db, account, epoch, Some(&kept), wanted).await?;
-            return self.keep(db, account, kept, needles).await;
+            return self.keep(db, account, kept, needles, wanted).await;
         }
         let kept = Kept::read(db, account, epoch, None, wanted).await?;
-        self.keep(db, account, kept, needles).await
+        self.keep(db, account, kept, needles, wanted).await
     }
 
     /// The same by the database alone, whatever is kept.
@@ -96,8 +116,8 @@ impl Index {
         account: AccountId,
         needles: &[Needle],
     ) -> DbResult<Candidates> {
-        let kept = Kept::read(db, account, 0, None, std::iter::empty()).await?;
-        look(db, account, &Arc::new(kept), needles).await
+        let kept = Kept::read(db, account, 0, None, &[]).await?;
+        look(db, account, &Arc::new(kept), needles, None).await
     }
 
     async fn keep(
@@ -106,25 +126,42 @@ impl Index {
         account: AccountId,
         kept: Kept,
         needles: &[Needle],
+        wanted: &[i64],
     ) -> DbResult<Candidates> {
         if kept.tail.len() >= 2 * TAIL_MESSAGES as usize {
             self.crowd(account);
         }
         let kept = Arc::new(kept);
         self.kept.insert(account, Arc::clone(&kept));
-        look(db, account, &kept, needles).await
+        look(db, account, &kept, needles, Some(wanted)).await
     }
 }
 
-async fn look(db: &dyn Db, account: AccountId, kept: &Arc<Kept>, needles: &[Needle]) -> DbResult<Candidates> {
+/// `wanted`: of these messages; `None`: of all.
+async fn look(
+    db: &dyn Db,
+    account: AccountId,
+    kept: &Arc<Kept>,
+    needles: &[Needle],
+    wanted: Option<&[i64]>,
+) -> DbResult<Candidates> {
     let found = needles.iter().map(|needle| needle.is_indexed().then(Ids::default)).collect();
     let mut out = Candidates { kept: Arc::clone(kept), complete: kept.complete, found };
     look_in_tail(needles, &mut out);
+    let segments = segments_of(kept, wanted);
     for first in (0..needles.len()).step_by(NEEDLES_MAX) {
         let some = first..needles.len().min(first + NEEDLES_MAX);
-        look_in_segments(db, account, (needles, some), &mut out).await?;
+        look_in_segments(db, account, &segments, (needles, some), &mut out).await?;
     }
     Ok(out)
+}
+
+/// The segments that have any of these messages: an account has other mailboxes too.
+fn segments_of<'a>(kept: &'a Kept, wanted: Option<&[i64]>) -> Vec<&'a KeptSegment> {
+    let Some(wanted) = wanted else { return kept.segments.iter().collect() };
+    let mut all = Ids::default();
+    wanted.iter().for_each(|id| all.insert(*id));
+    kept.segments.iter().filter(|(_, ids)| ids.iter().any(|id| all.has(*id))).collect()
 }
 
 fn look_in_tail(needles: &[Needle], out: &mut Candidates) {
@@ -139,11 +176,12 @@ fn look_in_tail(needles: &[Needle], out: &mut Candidates) {
 async fn look_in_segments(
     db: &dyn Db,
     account: AccountId,
+    segments: &[&KeptSegment],
     (needles, some): (&[Needle], Range<usize>),
     out: &mut Candidates,
 ) -> DbResult<()> {
     let mut wanted = BTreeSet::new();
-    for (segment, _) in &out.kept.segments {
+    for (segment, _) in segments {
         for bit in needles[some.clone()].iter().flat_map(|needle| &needle.0) {
             wanted.insert((segment.id, place_in(segment, *bit).0));
         }
@@ -158,7 +196,7 @@ async fn look_in_segments(
         .into_iter()
         .map(|(segment, block, data)| ((segment, block), data))
         .collect();
-    for (segment, ids) in &out.kept.segments {
+    for (segment, ids) in segments {
         for (needle, found) in needles[some.clone()].iter().zip(&mut out.found[some.clone()]) {
             let Some(found) = found else { continue };
             match columns(segment, needle, &blocks) {

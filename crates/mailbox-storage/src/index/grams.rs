@@ -168,10 +168,10 @@ mod tests {
     use super::*;
 
     /// Few letters with many marks, so that needles often match, and often by half a character.
-    const PIECES: [&str; 30] = [
+    const PIECES: [&str; 32] = [
         "a", "b", "c", "E", "é", "e\u{301}", "\u{301}", "\u{323}", "ß", "ẞ", "æ", "ı", "İ", "ﬁ", "か", "が",
         "ハ", "ﾊﾟ", "\u{3099}", "会", "가", "각", "ㄱ", "\u{1100}", "\u{1161}", "\u{11a8}", "ᾳ", "ι", " ",
-        "ㇰ",
+        "ㇰ", "\u{345}", "ø",
     ];
 
     fn words(most: usize) -> impl Strategy<Value = String> {
@@ -195,6 +195,47 @@ mod tests {
             if matches(&text, &Field::Text, &needle) {
                 prop_assert!(bits(&needle).is_subset(&bits(&text)), "{needle:?} in {text:?}");
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn a_text_has_all_grams_of_what_fits_it_fuzzily(
+            text in words(12), subject in words(4), needle in prop::collection::vec(words(4), 1..3),
+        ) {
+            use mail_message::fuzzy;
+
+            let needle = fuzzy::Needle::new(&needle.join(" "));
+            let text = format!("subject: {}\n\u{1c}\u{1c}{}\n\u{1c}", fold(&subject), fold(&text));
+            let mut bits = HashSet::new();
+            bits_of_message(&text, |bit| {
+                bits.insert(bit);
+            });
+            for (field, header) in
+                [(Field::Text, None), (Field::Body, None), (Field::Header("Subject"), Some("Subject"))]
+            {
+                if needle.score(&text, &field) > 0 {
+                    let wanted = super::super::Needle::of_fuzzy(needle.words(), header);
+                    prop_assert!(wanted.is_within(&bits), "{needle:?} in {text:?}, {field:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_fuzzy_takes_for_the_same_has_the_same_grams() {
+        let passed_over = |character: char| {
+            let kana = matches!(character, '\u{3041}'..='\u{30ff}');
+            // Many, and all alike.
+            kana || matches!(character, '\u{4e00}'..='\u{9fff}' | '\u{ac10}'..='\u{d790}')
+        };
+        for character in ('\u{80}'..'\u{1f200}').filter(|character| !passed_over(*character)) {
+            let folded = fold(&format!("abc{character}def"));
+            let needle = mail_message::fuzzy::Needle::new(&folded);
+            let wanted = super::super::Needle::of_fuzzy(needle.words(), None);
+            assert!(wanted.is_within(&bits(&folded)), "{character:?}: {folded:?}");
         }
     }
 

@@ -18,6 +18,9 @@ const TAIL_ROWS: usize = 4096;
 /// Before every message.
 const FIRST: i64 = i64::MIN;
 
+/// A segment and its messages, in the order of their columns.
+pub(super) type KeptSegment = (SegmentRow, Arc<Vec<i64>>);
+
 /// An account's index without the bits of segments.
 pub(super) struct Kept {
     /// See `SearchState`.
@@ -26,7 +29,7 @@ pub(super) struct Kept {
     pub(super) tail: Vec<Arc<TailRow>>,
     /// The last message of the tail, whatever its scheme.
     last: i64,
-    pub(super) segments: Vec<(SegmentRow, Arc<Vec<i64>>)>,
+    pub(super) segments: Vec<KeptSegment>,
     /// The messages of both.
     pub(super) known: Ids,
     /// Messages that were wanted when this was read, and were not there: another read would bring nothing.
@@ -42,7 +45,7 @@ impl Kept {
         account: AccountId,
         epoch: i64,
         before: Option<&Self>,
-        wanted: impl Iterator<Item = i64>,
+        wanted: &[i64],
     ) -> DbResult<Self> {
         let (after, there) = before.map_or((FIRST, 0), |before| (before.last, before.tail.len()));
         let mut rows = db.index_rows(account, after, TAIL_ROWS.saturating_sub(there) as i64).await?;
@@ -53,8 +56,8 @@ impl Kept {
         }
         let tail = before.filter(|_| is_next).map_or(&[][..], |before| &before.tail);
         let mut kept = Self::of(db, account, (epoch, before), tail, rows).await?;
-        for message in wanted.filter(|message| !kept.known.has(*message)) {
-            kept.missing.insert(message);
+        for message in wanted.iter().filter(|message| !kept.known.has(**message)) {
+            kept.missing.insert(*message);
         }
         Ok(kept)
     }
@@ -93,8 +96,8 @@ impl Kept {
     }
 
     /// How many of these messages another read might bring.
-    pub(super) fn unknown(&self, wanted: impl Iterator<Item = i64>) -> usize {
-        wanted.filter(|message| !self.known.has(*message) && !self.missing.has(*message)).count()
+    pub(super) fn unknown(&self, wanted: &[i64]) -> usize {
+        wanted.iter().filter(|message| !self.known.has(**message) && !self.missing.has(**message)).count()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -110,7 +113,7 @@ async fn segments(
     account: AccountId,
     wanted: &[SegmentRow],
     before: Option<&Kept>,
-) -> DbResult<Vec<(SegmentRow, Arc<Vec<i64>>)>> {
+) -> DbResult<Vec<KeptSegment>> {
     let held: HashMap<i64, &Arc<Vec<i64>>> =
         before.iter().flat_map(|before| &before.segments).map(|(row, ids)| (row.id, ids)).collect();
     let unread: Vec<i64> = wanted.iter().map(|row| row.id).filter(|id| !held.contains_key(id)).collect();

@@ -1,4 +1,4 @@
-//! Text that is found fuzzily, and how well it fits: every message named is looked into.
+//! Text that is found fuzzily, and how well it fits: the messages that the index cannot rule out are looked into.
 
 use std::sync::Arc;
 
@@ -6,13 +6,15 @@ use mail_message::fuzzy::Needle;
 use mail_message::search::Field;
 use mail_rpc::pb::text_match;
 use mail_rpc::{Refusal, Right, pb, set_from_pb};
-use mail_types::{MailboxId, Rights, Uid, UidSet};
+use mail_types::{AccountId, MailboxId, Rights, Uid, UidSet};
 use tonic::Status;
 
 use super::access::access;
 use super::fetch::rest_after;
+use super::search::text;
 use crate::Inner;
 use crate::db::Which;
+use crate::index;
 use crate::prepare::unpack_text;
 
 /// Texts of one query and one turn of a worker thread.
@@ -24,6 +26,13 @@ struct Wanted {
     field: text_match::Field,
     header: String,
     needle: Needle,
+}
+
+impl Wanted {
+    fn indexed(&self) -> index::Needle {
+        let header = (self.field == text_match::Field::Header).then_some(&*self.header);
+        index::Needle::of_fuzzy(self.needle.words(), header)
+    }
 }
 
 pub(super) async fn search(
@@ -50,8 +59,12 @@ pub(super) async fn search(
         .collect();
     let wanted = Arc::new(wanted);
     let mut found: Vec<Vec<(u32, u8)>> = vec![Vec::new(); wanted.len()];
-    let mut rest = set_from_pb(&request.uids);
-    while !rest.is_empty() && !wanted.is_empty() {
+    let mut rest = if wanted.is_empty() {
+        UidSet::new()
+    } else {
+        candidates(inner, account, mailbox, &set_from_pb(&request.uids), &wanted).await?
+    };
+    while !rest.is_empty() {
         let texts = inner.db.search_texts(account, mailbox, &rest, PAGE_TEXTS).await?;
         rest = match texts.last() {
             Some((last, _)) if texts.len() as i64 == PAGE_TEXTS => rest_after(&rest, last.get()),
@@ -66,6 +79,27 @@ pub(super) async fn search(
         }
     }
     Ok(pb::FuzzySearchReply { matches: found.into_iter().map(matches_to_pb).collect() })
+}
+
+/// The messages named that may have any of the texts.
+async fn candidates(
+    inner: &Inner,
+    account: AccountId,
+    mailbox: MailboxId,
+    uids: &UidSet,
+    wanted: &[Wanted],
+) -> Result<UidSet, Status> {
+    let needles: Vec<index::Needle> = wanted.iter().map(Wanted::indexed).collect();
+    if !needles.iter().all(index::Needle::is_indexed) {
+        return Ok(uids.clone());
+    }
+    let there = text::wanted(inner, account, mailbox, uids).await?;
+    let Some((epoch, there)) = there else { return Ok(UidSet::new()) };
+    let messages: Vec<i64> = there.iter().map(|one| one.message).collect();
+    let candidates = inner.index.candidates(&*inner.db, (account, epoch), &needles, &messages).await?;
+    let may = |message| (0..needles.len()).any(|needle| candidates.may_have(needle, message));
+    let may = there.iter().filter(|one| may(one.message)).map(|one| (one.uid, one.uid));
+    Ok(UidSet::from_ranges(may))
 }
 
 fn look_into(texts: &[(Uid, Vec<u8>)], wanted: &[Wanted]) -> Vec<Vec<(u32, u8)>> {

@@ -1,6 +1,6 @@
 //! Conditions over the messages named: numbers by the database, text by looking into the messages that the index names.
 
-mod text;
+pub(super) mod text;
 
 use mail_rpc::pb::{self, condition::Is};
 use mail_rpc::{Refusal, Right, set_from_pb, set_to_pb};

@@ -11,7 +11,7 @@ use tonic::Status;
 use super::invalid;
 use crate::Inner;
 use crate::index::{self, Verdict};
-use crate::prepare::{unpack_header, unpack_text};
+use crate::prepare::{text_has, unpack_header, unpack_text};
 use crate::service::sync;
 
 /// Texts of one query and one turn of a worker thread.
@@ -62,9 +62,9 @@ impl Needle {
 
 /// A message of the mailbox; it may be there several times.
 #[derive(Clone, Copy)]
-struct Wanted {
-    uid: u32,
-    message: i64,
+pub(in crate::service) struct Wanted {
+    pub(in crate::service) uid: u32,
+    pub(in crate::service) message: i64,
 }
 
 /// The messages that have each needle, of `uids`; of what lacks a needle that is required the others need not be told.
@@ -96,7 +96,10 @@ pub(super) async fn search(
 }
 
 /// The epoch of the texts, and the messages named that are there, as of now. `None`: there is no such mailbox.
-async fn wanted(
+///
+/// # Errors
+/// Those of the database.
+pub(in crate::service) async fn wanted(
     inner: &Inner,
     account: AccountId,
     mailbox: MailboxId,
@@ -145,7 +148,8 @@ async fn rule_out(
         return Ok(());
     }
     let messages = wanted.iter().map(|one| one.message);
-    let candidates = inner.index.candidates(&*inner.db, (account, epoch), &indexed, messages).await?;
+    let messages: Vec<i64> = messages.collect();
+    let candidates = inner.index.candidates(&*inner.db, (account, epoch), &indexed, &messages).await?;
     for (number, place) in asked.into_iter().enumerate() {
         let verdict = Arc::make_mut(&mut verdicts[place]);
         let without = wanted.iter().filter(|one| !candidates.may_have(number, one.message));
@@ -220,9 +224,13 @@ async fn look_into(
 }
 
 fn judge(needle: &Needle, message: i64, packed: &[u8]) -> Option<(i64, bool)> {
-    let text = if needle.in_header() { unpack_header(packed) } else { unpack_text(packed) };
-    match text {
-        Ok(text) => Some((message, needle.is_in(&text))),
+    let found = match needle.field {
+        text_match::Field::Header => unpack_header(packed).map(|text| needle.is_in(&text)),
+        text_match::Field::Body => unpack_text(packed).map(|text| needle.is_in(&text)),
+        _ => text_has(packed, |text| needle.is_in(text)),
+    };
+    match found {
+        Ok(found) => Some((message, found)),
         Err(error) => {
             tracing::error!(message, %error, "a stored search text is damaged");
             None
