@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mail_message::DERIVED_VERSION;
 use mail_rpc::{DEADLINE, Entry, MailboxClient, Refusal, pb, set_to_pb};
 use mail_types::{AccountId, MailboxId, MessageId, Uid, UidSet};
 use quick_cache::Weighter;
@@ -162,17 +163,28 @@ impl Derived {
                     continue;
                 };
                 let key = (place.account, entries[at].message);
-                let data = Arc::new(MessageData::new(
-                    message,
-                    wanted,
-                    (place.mailbox, entries[at].uid),
-                    self.data.get(&key),
-                ));
-                self.data.insert(key, Arc::clone(&data));
+                let data = self.take(key, message, wanted, (place.mailbox, entries[at].uid));
                 found[at] = Some(data);
             }
         }
         Ok(found)
+    }
+
+    /// What storage sent, with what is held already.
+    fn take(
+        &self,
+        key: Key,
+        message: pb::MessageData,
+        wanted: Wanted,
+        (mailbox, uid): (MailboxId, Uid),
+    ) -> Arc<MessageData> {
+        // What an older version derived is made anew some time, of which nobody tells.
+        let is_final = message.derived_version >= DERIVED_VERSION;
+        let data = Arc::new(MessageData::new(message, wanted, (mailbox, uid), self.data.get(&key)));
+        if is_final {
+            self.data.insert(key, Arc::clone(&data));
+        }
+        data
     }
 
     /// Octets that are kept: those asked for, or all.
@@ -264,5 +276,31 @@ pub(super) async fn in_time<T>(
     match timeout(LIMIT, next).await {
         Ok(next) => next.map_err(Refusal::from),
         Err(_) => Err(Refusal::Unavailable("storage stopped in the middle of an answer".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_will_be_made_anew_is_not_kept() {
+        let derived = Derived::new(1 << 20, 1 << 20);
+        let key = (AccountId::new(1), MessageId::new(2));
+        let take = |version: u32, envelope: &'static [u8]| {
+            let message = pb::MessageData {
+                derived_version: version,
+                envelope: Bytes::from_static(envelope),
+                ..pb::MessageData::default()
+            };
+            let wanted = Wanted { envelope: true, ..Wanted::default() };
+            derived.take(key, message, wanted, (MailboxId::new(3), Uid::MIN)).envelope.clone()
+        };
+        assert_eq!(take(DERIVED_VERSION - 1, b"old").as_deref(), Some(&b"old"[..]));
+        assert!(derived.data.get(&key).is_none());
+        assert_eq!(take(DERIVED_VERSION, b"new").as_deref(), Some(&b"new"[..]));
+        assert_eq!(derived.data.get(&key).unwrap().envelope.as_deref(), Some(&b"new"[..]));
+        // A process that is newer than this one.
+        assert!(take(DERIVED_VERSION + 1, b"newer").is_some());
     }
 }

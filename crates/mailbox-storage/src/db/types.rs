@@ -297,6 +297,7 @@ pub(crate) struct MessageRow {
     pub(crate) bodystructure: Vec<u8>,
     pub(crate) parts: Vec<u8>,
     pub(crate) preview: String,
+    pub(crate) derived_version: i32,
 }
 
 /// A column and what it must lie in, `to` not included.

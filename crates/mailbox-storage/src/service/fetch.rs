@@ -131,5 +131,6 @@ fn message_to_pb(row: MessageRow) -> pb::MessageData {
         body_structure: row.bodystructure.into(),
         parts: row.parts.into(),
         preview: row.preview,
+        derived_version: row.derived_version.unsigned_abs(),
     }
 }

@@ -191,7 +191,7 @@ pub(super) async fn fetch(
         "SELECT mm.uid, mm.message_id, mm.size, mm.received_at, mm.saved_at, m.thread_id,
            CASE WHEN $6 THEN m.envelope ELSE '' END, CASE WHEN $7 THEN m.body ELSE '' END,
            CASE WHEN $8 THEN m.bodystructure ELSE '' END, CASE WHEN $9 THEN m.parts ELSE '' END,
-           CASE WHEN $10 THEN m.preview ELSE '' END
+           CASE WHEN $10 THEN m.preview ELSE '' END, m.derived_version
          FROM {FIRST_NAMED} CROSS JOIN LATERAL (
            SELECT * FROM message x WHERE x.account_id = $1 AND x.id = mm.message_id OFFSET 0) m ORDER BY mm.uid"
     );
@@ -223,6 +223,7 @@ pub(super) async fn fetch(
                 bodystructure: row.try_get(8)?,
                 parts: row.try_get(9)?,
                 preview: row.try_get(10)?,
+                derived_version: row.try_get(11)?,
             })
         })
         .collect()

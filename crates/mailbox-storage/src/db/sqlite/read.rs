@@ -176,7 +176,7 @@ pub(super) async fn fetch(
     let sql = format!(
         "SELECT mm.uid, mm.message_id, mm.size, mm.received_at, mm.saved_at, m.thread_id,
            iif($5, m.envelope, x''), iif($6, m.body, x''), iif($7, m.bodystructure, x''),
-           iif($8, m.parts, x''), iif($9, m.preview, '')
+           iif($8, m.parts, x''), iif($9, m.preview, ''), m.derived_version
          FROM {NAMED} CROSS JOIN message m ON m.account_id = $1 AND m.id = mm.message_id
          LIMIT $4"
     );
@@ -206,6 +206,7 @@ pub(super) async fn fetch(
                 bodystructure: row.try_get(8)?,
                 parts: row.try_get(9)?,
                 preview: row.try_get(10)?,
+                derived_version: row.try_get(11)?,
             })
         })
         .collect()
