@@ -122,6 +122,7 @@ enum What {
     AppendRate,
     SearchHit,
     SearchMiss,
+    SearchNew,
     SearchJapanese,
     Sort,
     SortDate,
@@ -174,6 +175,7 @@ pub(super) const ROWS: &[Row] = &[
     row("append-rate", What::AppendRate, figures!("append-rate": "appends/s")),
     row("search-text-hit", What::SearchHit, figures!("search-text-hit-ms": "ms")),
     row("search-text-miss", What::SearchMiss, figures!("search-text-miss-ms": "ms")),
+    row("search-text-new", What::SearchNew, figures!("search-text-new-ms": "ms")),
     row("search-japanese", What::SearchJapanese, figures!("search-japanese-ms": "ms")),
     row("sort", What::Sort, figures!("sort-ms": "ms")),
     row("sort-date", What::SortDate, figures!("sort-date-ms": "ms")),
@@ -193,7 +195,9 @@ pub(super) const ROWS: &[Row] = &[
         figures!(
             "big-search-hit-first-ms": "ms", "big-search-hit-ms": "ms",
             "big-search-miss-first-ms": "ms", "big-search-miss-ms": "ms",
-            "big-search-all-first-ms": "ms", "big-search-all-ms": "ms"
+            "big-search-all-first-ms": "ms", "big-search-all-ms": "ms",
+            "big-search-new-ms": "ms", "big-search-letters-first-ms": "ms", "big-search-kanji-first-ms": "ms",
+            "big-search-fuzzy-ms": "ms"
         ),
     ),
     big("big-deliver", What::BigDeliver, figures!("big-deliver": "msg/s")),
@@ -263,6 +267,7 @@ pub(super) async fn measure(row: &Row, server: &mut Server, sizes: &Sizes) -> Re
         What::AppendRate => append::rate(server, sizes.appends).await,
         What::SearchHit => find::text_hit(server, &prepare::filled(server)?, seldom).await,
         What::SearchMiss => find::text_miss(server, &prepare::filled(server)?, seldom).await,
+        What::SearchNew => find::text_new(server, &prepare::filled(server)?, often).await,
         What::SearchJapanese => find::text_japanese(server, &prepare::filled(server)?, seldom).await,
         What::Sort => find::sort(server, &prepare::filled(server)?, seldom).await,
         What::SortDate => find::sort_date(server, &prepare::filled(server)?, often).await,

@@ -1,5 +1,6 @@
 //! SEARCH, SORT, THREAD.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -22,6 +23,12 @@ pub(super) async fn text_miss(server: &Server, mailbox: &Mailbox, times: usize) 
     find(&mut imap, &format!("SEARCH TEXT {MISS}"), 0, times).await
 }
 
+/// Words that stand in no message, each searched for once.
+pub(super) async fn text_new(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
+    let mut imap = read::open(server, mailbox).await?;
+    find_new(&mut imap, times).await
+}
+
 /// Two characters that stand next to each other in four of ten Japanese mails in UTF-8, and in no other.
 pub(super) async fn text_japanese(server: &Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
     let mut imap = read::open(server, mailbox).await?;
@@ -34,7 +41,8 @@ pub(super) async fn text_japanese(server: &Server, mailbox: &Mailbox, times: usi
 }
 
 /// In a mailbox of 100 000: a word of every 20th message, one of none, and one of all of them: the first search for it (the
-/// program keeps what it found) and the following ones.
+/// program keeps what it found) and the following ones. Then words of none, two letters and an ideograph of none for the first
+/// time, and the word of every 20th fuzzily.
 pub(super) async fn big(server: &mut Server, mailbox: &Mailbox, times: usize) -> Result<Measured> {
     server.restart()?;
     let mut imap = read::open(server, mailbox).await?;
@@ -45,6 +53,16 @@ pub(super) async fn big(server: &mut Server, mailbox: &Mailbox, times: usize) ->
         let Measured::Values(again) = find(&mut imap, &command, expected, times).await? else { continue };
         figures.extend([first[0], again[0]]);
     }
+    figures.extend(values(find_new(&mut imap, times).await?));
+    let japanese = |needle: &str| format!("SEARCH CHARSET UTF-8 BODY {{{}+}}\r\n{needle}", needle.len());
+    for (command, expected) in [("SEARCH BODY zq".to_owned(), 0), (japanese("鱸"), 0)] {
+        figures.extend(values(find(&mut imap, &command, expected, 1).await?));
+    }
+    imap.ask_capabilities().await?;
+    figures.push(match imap.can("SEARCH=FUZZY") {
+        true => values(find(&mut imap, &format!("SEARCH FUZZY TEXT {HIT}"), mailbox.hits, times).await?)[0],
+        false => f64::NAN,
+    });
     Ok(Measured::Values(figures))
 }
 
@@ -76,6 +94,23 @@ pub(super) async fn thread(server: &Server, mailbox: &Mailbox, times: usize) -> 
         return Ok(Measured::Skipped("no THREAD=REFERENCES".into()));
     }
     find(&mut imap, "THREAD REFERENCES UTF-8 ALL", mailbox.messages as usize, times).await
+}
+
+fn values(measured: Measured) -> Vec<f64> {
+    match measured {
+        Measured::Values(values) => values,
+        Measured::Skipped(_) => Vec::new(),
+    }
+}
+
+async fn find_new(imap: &mut Imap, times: usize) -> Result<Measured> {
+    static WORDS: AtomicU64 = AtomicU64::new(100);
+    let mut measured = Vec::with_capacity(times);
+    for _ in 0..times {
+        let word = format!("{MISS}{}", WORDS.fetch_add(1, Ordering::Relaxed));
+        measured.extend(values(find(imap, &format!("SEARCH TEXT {word}"), 0, 1).await?));
+    }
+    Measured::one(median(&measured))
 }
 
 async fn find(imap: &mut Imap, command: &str, expected: usize, times: usize) -> Result<Measured> {
