@@ -65,6 +65,8 @@ pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 pub(crate) const NOTIFY_NAMES_MAX: usize = 1000;
 /// Lines about other mailboxes that NOTIFY brings at once; beyond it comes NOTIFICATIONOVERFLOW (RFC 5465 §5.8).
 pub(crate) const NOTIFY_LINES_MAX: usize = 500;
+/// Accounts with shared mailboxes that one session with NOTIFY hears of at once; of those beyond, with the re-check.
+pub(crate) const NOTIFY_OWNERS_MAX: usize = 100;
 /// Shortest time between two looks at the mailboxes of an account for one session with NOTIFY.
 pub(crate) const NOTIFY_PAUSE: Duration = Duration::from_millis(200);
 /// A grant with less left than this is renewed before it is used, in seconds.

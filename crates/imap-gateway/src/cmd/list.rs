@@ -283,9 +283,23 @@ impl Tree {
 
     /// The line of a name that something happened to (RFC 5465 §5.4, §5.5).
     pub(crate) fn write_event(&self, writer: &mut Writer<'_>, name: &str, old_name: Option<&str>) {
+        self.write_with(writer, name, old_name, Vec::new());
+    }
+
+    /// The line of a mailbox that can be listed, and no more (RFC 5465 §3.1).
+    pub(crate) fn write_without_access(&self, writer: &mut Writer<'_>, name: &str) {
+        self.write_with(writer, name, None, vec![MailboxAttribute::NoAccess]);
+    }
+
+    fn write_with(
+        &self,
+        writer: &mut Writer<'_>,
+        name: &str,
+        old_name: Option<&str>,
+        mut attributes: Vec<MailboxAttribute>,
+    ) {
         let nothing = Node::default();
         let node = self.nodes.get(name).unwrap_or(&nothing);
-        let mut attributes = Vec::new();
         match &node.state {
             None => attributes.push(MailboxAttribute::NonExistent),
             Some(state) => {

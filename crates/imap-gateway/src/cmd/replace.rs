@@ -52,13 +52,9 @@ async fn old_message(
     by: Numbering,
     message: SeqBound,
 ) -> Result<pb::Replaced, CmdError> {
-    session.selected()?.demand_write()?;
-    // RFC 8508 §4.1: what UID STORE and UID EXPUNGE need; storage asks again when it does the work.
-    if !session.selected()?.rights.contains(REMOVING) {
-        // It may have been given since.
-        session.sync(Expunges::Keep).await?;
-    }
     let selected = session.selected()?;
+    selected.demand_write()?;
+    // RFC 8508 §4.1: what UID STORE and UID EXPUNGE need; storage asks again when it does the work.
     if !selected.rights.contains(REMOVING) {
         return Err(CmdError::no(Code::NoPerm, "You lack the right to delete messages"));
     }

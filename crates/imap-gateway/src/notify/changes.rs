@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use imap_wire::StatusItem;
 use mail_rpc::pb;
-use mail_types::HIERARCHY_SEPARATOR;
+use mail_types::{HIERARCHY_SEPARATOR, Rights};
 
+use super::sources::Key;
 use super::spec::{Events, Spec};
+use crate::others::shared_name;
 
 /// What the client has been told, or could know from LIST and STATUS.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    boxes: BTreeMap<u64, KnownBox>,
+    boxes: BTreeMap<Key, KnownBox>,
     /// Subscribed names without a mailbox.
     ghosts: BTreeSet<String>,
 }
@@ -23,8 +25,26 @@ struct KnownBox {
     uid_validity: u32,
     uid_next: u32,
     exists: u32,
-    unseen: u32,
+    /// `None`: LIST does not tell how many messages of another's mailbox the reader has not seen.
+    unseen: Option<u32>,
     modseq: u64,
+    /// RFC 5465 §5: without the right `r` nothing is told of messages.
+    readable: bool,
+}
+
+impl KnownBox {
+    fn new(state: &pb::MailboxState) -> Self {
+        Self {
+            name: state.name.clone(),
+            subscribed: state.subscribed,
+            uid_validity: state.uid_validity,
+            uid_next: state.uid_next,
+            exists: state.exists,
+            unseen: Some(state.unseen),
+            modseq: state.highest_modseq,
+            readable: true,
+        }
+    }
 }
 
 /// Lines to write, in this order.
@@ -33,7 +53,7 @@ pub(crate) struct Changes {
     /// LIST lines: names, and for a renamed mailbox the old one.
     pub(crate) names: BTreeMap<String, Option<String>>,
     /// STATUS lines, by mailbox.
-    pub(crate) status: Vec<(u64, Vec<StatusItem>)>,
+    pub(crate) status: Vec<(Key, Vec<StatusItem>)>,
 }
 
 impl Changes {
@@ -43,49 +63,96 @@ impl Changes {
 }
 
 impl Known {
+    /// Of the mailboxes of others those that may be known of (right `l`), as LIST says.
     pub(crate) fn new(list: &pb::ListReply) -> Self {
-        let known = |state: &pb::MailboxState| KnownBox {
-            name: state.name.clone(),
-            subscribed: state.subscribed,
-            uid_validity: state.uid_validity,
-            uid_next: state.uid_next,
-            exists: state.exists,
-            unseen: state.unseen,
-            modseq: state.highest_modseq,
-        };
-        Self {
-            boxes: list.mailboxes.iter().map(|state| (state.mailbox_id, known(state))).collect(),
-            ghosts: list.ghost_subscriptions.iter().cloned().collect(),
+        let ghosts: BTreeSet<String> = list.ghost_subscriptions.iter().cloned().collect();
+        let own = list.mailboxes.iter().map(|state| ((0, state.mailbox_id), KnownBox::new(state)));
+        let mut boxes: BTreeMap<Key, KnownBox> = own.collect();
+        for shared in &list.shared {
+            let Some(state) = &shared.state else { continue };
+            let Some(name) = shared_name(&shared.owner_address, &state.name) else { continue };
+            let known = KnownBox {
+                subscribed: ghosts.contains(&name),
+                name,
+                unseen: None,
+                readable: Rights::from_bits(state.rights).contains(Rights::READ),
+                ..KnownBox::new(state)
+            };
+            boxes.insert((shared.owner, state.mailbox_id), known);
         }
+        Self { boxes, ghosts }
     }
 
-    /// Does the client want to hear of messages in this mailbox? One that is not known yet may be wanted.
-    pub(crate) fn is_watched(&self, mailbox: u64, spec: &Spec) -> bool {
-        self.boxes.get(&mailbox).is_none_or(|known| {
+    /// Accounts that share mailboxes with this one.
+    pub(crate) fn owners(&self) -> BTreeSet<u64> {
+        self.boxes.keys().map(|(owner, _)| *owner).filter(|owner| *owner != 0).collect()
+    }
+
+    /// Does the client want to hear of messages in this mailbox? One of its own that is not known yet may be wanted; of others'
+    /// it is told when the list changes.
+    pub(crate) fn is_watched(&self, mailbox: Key, spec: &Spec) -> bool {
+        self.boxes.get(&mailbox).map_or(mailbox.0 == 0, |known| {
             let events = spec.events(&known.name, known.subscribed);
             events.messages || events.flags
         })
     }
 
+    /// Others' mailboxes of which it must be asked what the reader has seen. Those that did not change are as they were.
+    pub(crate) fn stale(&mut self, old: &Self, spec: &Spec) -> Vec<Key> {
+        let mut stale = Vec::new();
+        for (key, known) in self.boxes.iter_mut().filter(|(key, known)| key.0 != 0 && known.readable) {
+            match old.boxes.get(key).filter(|old| old.readable) {
+                Some(old) if old.modseq == known.modseq => known.unseen = old.unseen,
+                Some(_) if spec.events(&known.name, known.subscribed).flags => stale.push(*key),
+                _ => {}
+            }
+        }
+        stale
+    }
+
+    /// What was asked; `None`: it may not be read any more.
+    pub(crate) fn freshen(&mut self, mailbox: Key, state: Option<&pb::MailboxState>) {
+        if let Some(known) = self.boxes.get_mut(&mailbox) {
+            *known = match state {
+                Some(state) => KnownBox {
+                    name: std::mem::take(&mut known.name),
+                    subscribed: known.subscribed,
+                    ..KnownBox::new(state)
+                },
+                None => KnownBox { readable: false, ..known.clone() },
+            };
+        }
+    }
+
+    /// Mailboxes that the client named and may know of, but not read (RFC 5465 §3.1).
+    pub(crate) fn without_access(&self, spec: &Spec) -> Vec<&str> {
+        let unreadable = self.boxes.values().filter(|known| !known.readable);
+        let wanted = unreadable.filter(|known| {
+            let events = spec.events(&known.name, known.subscribed);
+            events.messages || events.flags
+        });
+        wanted.map(|known| known.name.as_str()).collect()
+    }
+
     /// Leaves only annotations that the client wants to hear of (RFC 5465 §5.6, §5.7).
     pub(crate) fn retain_wanted(&self, annotations: &mut BTreeMap<u64, Vec<String>>, spec: &Spec) {
-        annotations.retain(|id, _| match self.boxes.get(id) {
+        annotations.retain(|id, _| match self.boxes.get(&(0, *id)) {
             Some(known) => spec.events(&known.name, known.subscribed).annotations,
             None => *id == 0 && spec.wants_server_annotations(),
         });
     }
 
     /// STATUS lines of all mailboxes whose messages are watched, for `NOTIFY SET STATUS` (RFC 5465 §3.1).
-    pub(crate) fn status(&self, spec: &Spec, selected: Option<u64>) -> Vec<(u64, Vec<StatusItem>)> {
-        let others = self.boxes.iter().filter(|(id, _)| Some(**id) != selected);
+    pub(crate) fn status(&self, spec: &Spec, selected: Option<Key>) -> Vec<(Key, Vec<StatusItem>)> {
+        let others = self.boxes.iter().filter(|(key, known)| Some(**key) != selected && known.readable);
         others
-            .filter_map(|(id, known)| {
+            .filter_map(|(key, known)| {
                 let events = spec.events(&known.name, known.subscribed);
                 let mut items = vec![StatusItem::Messages, StatusItem::UidNext, StatusItem::UidValidity];
                 if events.flags {
                     items.push(StatusItem::HighestModSeq);
                 }
-                events.messages.then_some((*id, items))
+                events.messages.then_some((*key, items))
             })
             .collect()
     }
@@ -95,15 +162,16 @@ impl Known {
         &self,
         new: &Self,
         spec: &Spec,
-        (selected, condstore, own): (Option<u64>, bool, &[String]),
+        (selected, condstore, own): (Option<Key>, bool, &[String]),
     ) -> Changes {
         let mut changes = Changes::default();
-        let ids: BTreeSet<u64> = self.boxes.keys().chain(new.boxes.keys()).copied().collect();
+        let ids: BTreeSet<Key> = self.boxes.keys().chain(new.boxes.keys()).copied().collect();
         for id in ids {
             let (old, now) = (self.boxes.get(&id), new.boxes.get(&id));
             self.note_name(new, (old, now), spec, own, &mut changes);
-            let Some(now) = now.filter(|_| Some(id) != selected) else { continue };
+            let Some(now) = now.filter(|now| Some(id) != selected && now.readable) else { continue };
             let events = spec.events(&now.name, now.subscribed);
+            let old = old.filter(|old| old.readable);
             if let Some(items) = status_items(old, now, events, condstore) {
                 changes.status.push((id, items));
             }
@@ -281,10 +349,71 @@ mod tests {
             old.changes(&new, &all(), (selected, condstore, &[])).status
         };
         use StatusItem as S;
-        assert_eq!(status(&more, None, false), [(2, vec![S::Messages, S::UidNext, S::UidValidity])]);
-        assert_eq!(status(&more, Some(2), false), []);
-        assert_eq!(status(&seen, None, false), [(2, vec![S::Unseen, S::UidValidity])]);
+        assert_eq!(status(&more, None, false), [((0, 2), vec![S::Messages, S::UidNext, S::UidValidity])]);
+        assert_eq!(status(&more, Some((0, 2)), false), []);
+        assert_eq!(status(&seen, None, false), [((0, 2), vec![S::Unseen, S::UidValidity])]);
         assert_eq!(status(&flagged, None, false), []);
-        assert_eq!(status(&flagged, None, true), [(2, vec![S::UidValidity, S::HighestModSeq])]);
+        assert_eq!(status(&flagged, None, true), [((0, 2), vec![S::UidValidity, S::HighestModSeq])]);
+    }
+
+    fn shared(theirs: pb::MailboxState, rights: &str) -> pb::ListReply {
+        let rights = Rights::parse(rights).unwrap().bits();
+        let theirs = Some(pb::MailboxState { rights, ..theirs });
+        let owner_address = "bob@example.org".to_owned();
+        let shared = vec![pb::SharedMailbox { owner: 7, owner_address, state: theirs }];
+        pb::ListReply { mailboxes: vec![state(2, "INBOX")], shared, ..Default::default() }
+    }
+
+    fn others() -> Spec {
+        let other = |event| NotifyEvent::Other(event);
+        let events = vec![
+            NotifyEvent::MessageNew(Vec::new()),
+            other(MessageEvents::MessageExpunge),
+            other(MessageEvents::FlagChange),
+            other(MessageEvents::MailboxName),
+        ];
+        let filter = MailboxFilter::Subtree(vec![mail_types::MailboxName::try_from("Other users").unwrap()]);
+        Spec::new(vec![NotifyGroup { filter, events }]).unwrap()
+    }
+
+    #[test]
+    fn mailboxes_of_others_are_not_mistaken_for_ones_own() {
+        let old = Known::new(&shared(state(2, "INBOX"), "lr"));
+        let more = pb::MailboxState { uid_next: 6, exists: 5, highest_modseq: 9, ..state(2, "INBOX") };
+        let mut new = Known::new(&shared(more.clone(), "lr"));
+        assert_eq!(new.stale(&old, &others()), [(7, 2)]);
+        new.freshen((7, 2), Some(&pb::MailboxState { unseen: 3, ..more }));
+        let lines = |selected| old.changes(&new, &others(), (selected, false, &[])).status;
+        use StatusItem as S;
+        let items = vec![S::Messages, S::UidNext, S::Unseen, S::UidValidity];
+        assert_eq!(lines(None), [((7, 2), items.clone())]);
+        assert_eq!(lines(Some((0, 2))), [((7, 2), items)]);
+        assert_eq!(lines(Some((7, 2))), []);
+        assert!(old.changes(&new, &all(), (None, true, &[])).status.is_empty());
+        assert_eq!(new.owners(), BTreeSet::from([7]));
+        assert!(new.is_watched((7, 2), &others()) && !new.is_watched((7, 3), &others()));
+    }
+
+    #[test]
+    fn without_rights_nothing_is_told() {
+        let more = pb::MailboxState { uid_next: 6, exists: 5, highest_modseq: 9, ..state(2, "a") };
+        let (before, after) =
+            (Known::new(&shared(state(2, "a"), "lr")), Known::new(&shared(more.clone(), "l")));
+        assert_eq!(before.changes(&after, &others(), (None, true, &[])), Changes::default());
+        assert_eq!(after.without_access(&others()), ["Other users/bob@example.org/a"]);
+        assert!(after.status(&others(), None).is_empty());
+        // It may be read again: what there is now is news.
+        let again = Known::new(&shared(more, "lr"));
+        assert_eq!(after.changes(&again, &others(), (None, false, &[])).status.len(), 1);
+        let mut refused = Known::new(&shared(state(2, "a"), "lr"));
+        refused.freshen((7, 2), None);
+        assert!(refused.status(&others(), None).is_empty());
+        // The right `l` comes and goes like the mailbox itself.
+        let none = Known::new(&pb::ListReply { mailboxes: vec![state(2, "INBOX")], ..Default::default() });
+        let gone = before.changes(&none, &others(), (None, true, &[]));
+        let names: Vec<&str> = gone.names.keys().map(String::as_str).collect();
+        assert_eq!(names, ["Other users/bob@example.org", "Other users/bob@example.org/a"]);
+        assert!(gone.status.is_empty());
+        assert_eq!(none.changes(&before, &others(), (None, true, &[])).names, gone.names);
     }
 }

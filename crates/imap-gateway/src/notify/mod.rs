@@ -2,20 +2,24 @@
 //!
 //! Hints say that something happened, never what: of the selected mailbox `sync` tells, of all others the difference between
 //! two looks at LIST's data. So a lost or doubled hint changes nothing but the time, and the batched re-check heals it.
+//!
+//! Mailboxes of others are told of as far as LIST shows them, at each look anew: what rights are withdrawn from is not looked at.
 
 mod changes;
+mod lines;
+mod sources;
 mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imap_wire::{Code, Notify, Status, StatusItem};
+use imap_wire::{Code, Notify, Status};
 use mail_rpc::{Refusal, pb};
 use mail_types::{MailboxId, ModSeq, Uid};
-use mailbox_hints::{Subscription, Wake};
+use mailbox_hints::Wake;
 use tokio::time::{Instant, sleep_until};
 
 use crate::annotations::Told;
-use crate::cmd::{context, fetch, list, status};
+use crate::cmd::{context, fetch};
 use crate::error::{CmdError, CmdResult, Done};
 use crate::fetch::Missing;
 use crate::limits::{NOTIFY_LINES_MAX, NOTIFY_PAUSE};
@@ -23,8 +27,9 @@ use crate::session::{End, Session};
 use crate::state::State;
 use crate::sync::Expunges;
 use crate::view::Message;
-use crate::watch::Watch;
-use changes::{Changes, Known};
+use changes::Known;
+use lines::{look_at, write, write_status, write_without_access};
+use sources::{Key, Sources, Watches};
 pub(crate) use spec::peeking;
 use spec::{EVENTS, Refused, Spec};
 
@@ -32,7 +37,7 @@ use spec::{EVENTS, Refused, Spec};
 pub(crate) struct Notifier {
     spec: Spec,
     /// `None` when nothing is wanted.
-    subscription: Option<Subscription>,
+    sources: Option<Sources>,
     known: Known,
     /// A look at the mailboxes is due then.
     look_at: Option<Instant>,
@@ -49,16 +54,11 @@ pub(crate) struct Notifier {
     own_names: Vec<String>,
 }
 
-#[derive(Default)]
-struct Watches {
-    account: Option<Watch>,
-    selected: Option<(MailboxId, Watch)>,
-}
-
 /// Why a waiting session goes on.
 pub(crate) enum Event {
     Input,
-    Hint(Wake),
+    /// Of whose mail: 0 is the user's own.
+    Hint(u64, Wake),
     /// The re-check found something in the selected mailbox or elsewhere.
     Recheck,
     /// It is time for a look.
@@ -82,14 +82,17 @@ pub(crate) async fn notify(session: &mut Session, notify: Notify) -> CmdResult {
     session.enabled.watches = Default::default();
     let wants_nothing = spec.selected.is_none() && !spec.wants_others();
     // Subscribed before the database is read, so that nothing falls between the two.
-    let subscription = match wants_nothing {
+    let sources = match wants_nothing {
         true => None,
-        false => Some(session.gateway.backends.hints.subscribe(session.user()?.account).await),
+        false => {
+            let account = session.user()?.account;
+            Some(Sources::new(&session.gateway.backends.hints, account, spec.wants_shared()).await)
+        }
     };
     session.sync(Expunges::Announce).await?;
     let mut notifier = Box::new(Notifier {
         spec,
-        subscription,
+        sources,
         known: Known::default(),
         look_at: None,
         looked_at: Instant::now(),
@@ -100,12 +103,16 @@ pub(crate) async fn notify(session: &mut Session, notify: Notify) -> CmdResult {
         own_names: Vec::new(),
     });
     if notifier.spec.wants_others() {
-        let list = load(session).await?;
+        let mut list = load(session).await?;
+        if notifier.follow(session, &Known::new(&list)).await {
+            list = load(session).await?;
+        }
         notifier.known = Known::new(&list);
+        write_without_access(session, &list, &notifier);
         notifier.annotations = notifier.spec.wants_annotations().then(|| Told::new(list.metadata_version));
         notifier.watch_account(session, list.fingerprint);
         if status {
-            let lines = notifier.known.status(&notifier.spec, selected(session).map(MailboxId::get));
+            let lines = notifier.known.status(&notifier.spec, selected(session));
             write_status(session, &list, &lines);
         }
     }
@@ -121,16 +128,25 @@ pub(crate) async fn notify(session: &mut Session, notify: Notify) -> CmdResult {
 
 /// Waits for input or for news. Cancel-safe.
 pub(crate) async fn event(session: &mut Session) -> Result<Event, End> {
-    let Session { connection, notify, gateway, .. } = session;
+    let Session { connection, notify, gateway, state, .. } = session;
     let Some(notifier) = notify else {
         connection.fill().await?;
         return Ok(Event::Input);
     };
-    let Notifier { subscription, look_at, watches, .. } = &mut **notifier;
+    let Notifier { spec, sources, look_at, watches, .. } = &mut **notifier;
     let hint = async {
-        match subscription {
-            Some(subscription) => subscription.changed().await,
+        match sources {
+            Some(sources) => sources.next().await,
             None => std::future::pending().await,
+        }
+    };
+    // Of one's own mailboxes `sources` hears.
+    let selected = async {
+        match state {
+            State::Selected(_, selected) if selected.whose.is_shared() && spec.selected.is_some() => {
+                (selected.whose.to_pb(), selected.subscription.changed().await)
+            }
+            _ => std::future::pending().await,
         }
     };
     let look = async {
@@ -142,7 +158,8 @@ pub(crate) async fn event(session: &mut Session) -> Result<Event, End> {
     tokio::select! {
         biased;
         filled = connection.fill() => { filled?; Ok(Event::Input) }
-        wake = hint => Ok(Event::Hint(wake)),
+        (owner, wake) = hint => Ok(Event::Hint(owner, wake)),
+        (owner, wake) = selected => Ok(Event::Hint(owner, wake)),
         () = watches.woken() => Ok(Event::Recheck),
         () = look => Ok(Event::Look),
         () = gateway.shutdown.wait() => Ok(Event::Shutdown),
@@ -155,7 +172,7 @@ pub(crate) async fn handle(session: &mut Session, event: Event, in_idle: bool) -
     let done = match event {
         Event::Input => Ok(()),
         Event::Shutdown => return Err(End::shutdown()),
-        Event::Hint(wake) => hinted(session, wake, in_idle).await,
+        Event::Hint(owner, wake) => hinted(session, (owner, wake), in_idle).await,
         Event::Recheck => {
             let done = push(session, in_idle).await;
             if let Some(notifier) = &mut session.notify {
@@ -172,15 +189,17 @@ pub(crate) async fn handle(session: &mut Session, event: Event, in_idle: bool) -
     }
 }
 
-async fn hinted(session: &mut Session, wake: Wake, in_idle: bool) -> Result<(), CmdError> {
+async fn hinted(session: &mut Session, (owner, wake): (u64, Wake), in_idle: bool) -> Result<(), CmdError> {
     let selected = selected(session);
-    let is_news = session.selected().is_ok_and(|selected| selected.is_news(&wake));
+    let is_news = session.selected().is_ok_and(|selected| {
+        (wake == Wake::Resync || selected.whose.to_pb() == owner) && selected.is_news(&wake)
+    });
     let Some(notifier) = &mut session.notify else { return Ok(()) };
     let others = match wake {
         Wake::Resync => true,
         Wake::Mailbox { mailbox, .. } => {
-            Some(mailbox) != selected
-                && (mailbox.get() == 0 || notifier.known.is_watched(mailbox.get(), &notifier.spec))
+            let key = (owner, mailbox.get());
+            Some(key) != selected && (mailbox.get() == 0 || notifier.known.is_watched(key, &notifier.spec))
         }
     };
     if others {
@@ -211,8 +230,8 @@ async fn push(session: &mut Session, in_idle: bool) -> Result<(), CmdError> {
 /// What has become of the other mailboxes.
 async fn look(session: &mut Session) -> Result<(), CmdError> {
     session.renew_grant().await?;
-    let list = match load(session).await {
-        Ok(list) => list,
+    let (list, new) = match look_at(session).await {
+        Ok(found) => found,
         Err(error) => {
             if let Some(notifier) = &mut session.notify {
                 notifier.looked_at = Instant::now();
@@ -221,13 +240,12 @@ async fn look(session: &mut Session) -> Result<(), CmdError> {
             return Err(error);
         }
     };
-    let context = (selected(session).map(MailboxId::get), session.enabled.condstore);
+    let context = (selected(session), session.enabled.condstore);
     let Some(mut notifier) = session.notify.take() else { return Ok(()) };
     let annotations = match &mut notifier.annotations {
         Some(told) => told.news(session).await,
         None => Ok(BTreeMap::new()),
     };
-    let new = Known::new(&list);
     let own = std::mem::take(&mut notifier.own_names);
     let changes = notifier.known.changes(&new, &notifier.spec, (context.0, context.1, &own));
     if changes.len() > NOTIFY_LINES_MAX {
@@ -248,6 +266,11 @@ async fn look(session: &mut Session) -> Result<(), CmdError> {
         }
         notifier.known = new;
         notifier.watch_account(session, list.fingerprint);
+        let known = std::mem::take(&mut notifier.known);
+        if notifier.follow(session, &known).await {
+            notifier.look_soon();
+        }
+        notifier.known = known;
     }
     session.notify = Some(notifier);
     Ok(())
@@ -259,42 +282,15 @@ pub(crate) async fn load(session: &Session) -> Result<pb::ListReply, CmdError> {
     Ok(session.gateway.backends.mailbox.list(request).await.map_err(Refusal::from)?)
 }
 
-fn selected(session: &Session) -> Option<MailboxId> {
-    // NOTIFY is about the user's own mailboxes, and ids of others' are of another account.
-    let selected = session.selected().ok().filter(|selected| !selected.whose.is_shared());
-    selected.map(|selected| selected.mailbox())
-}
-
-fn write(session: &mut Session, list: &pb::ListReply, changes: &Changes) {
-    if !changes.names.is_empty() {
-        let Ok(account) = session.user().map(|user| user.account) else { return };
-        let tree = list::Tree::new(account, list.clone());
-        for (name, old_name) in &changes.names {
-            tree.write_event(&mut session.writer(), name, old_name.as_deref());
-        }
-    }
-    write_status(session, list, &changes.status);
-}
-
-fn write_status(session: &mut Session, list: &pb::ListReply, lines: &[(u64, Vec<StatusItem>)]) {
-    for (id, items) in lines {
-        let Some(state) = list.mailboxes.iter().find(|state| state.mailbox_id == *id) else { continue };
-        let line = status::StatusLine {
-            name: &state.name,
-            owner: 0,
-            state,
-            items,
-            deleted_bytes: 0,
-            append_limit: 0,
-        };
-        line.write(&mut session.writer());
-    }
+fn selected(session: &Session) -> Option<Key> {
+    let selected = session.selected().ok()?;
+    Some((selected.whose.to_pb(), selected.mailbox().get()))
 }
 
 impl Notifier {
     /// Is there anything to wait for beside input?
     pub(crate) fn is_waiting(&self) -> bool {
-        self.subscription.is_some()
+        self.sources.is_some()
     }
 
     /// Messages of the selected mailbox are of no interest, whatever command is in progress (RFC 5465 §3.1).
@@ -319,10 +315,20 @@ impl Notifier {
     /// As after NOTIFY NONE.
     fn stop(&mut self) {
         self.spec = Spec::default();
-        self.subscription = None;
+        self.sources = None;
         self.known = Known::default();
         self.look_at = None;
         self.watches = Watches::default();
+    }
+
+    /// Hears of the accounts whose mailboxes may be wanted. True: of some only from now on.
+    async fn follow(&mut self, session: &Session, known: &Known) -> bool {
+        match &mut self.sources {
+            Some(sources) if self.spec.wants_shared() => {
+                sources.follow(&session.gateway.backends.hints, &known.owners()).await
+            }
+            _ => false,
+        }
     }
 
     fn watch_account(&mut self, session: &Session, fingerprint: u64) {
@@ -337,31 +343,10 @@ impl Notifier {
                 let meta = selected.view.snapshot().meta();
                 let place = (selected.whose.to_pb(), meta.mailbox);
                 let watch = session.gateway.recheck.watch(user.grant.clone(), place, meta.modseq);
-                Some((meta.mailbox, watch))
+                Some((place.0, meta.mailbox, watch))
             }
             _ => None,
         };
-    }
-}
-
-impl Watches {
-    async fn woken(&self) {
-        let account = async {
-            match &self.account {
-                Some(watch) => watch.woken().await,
-                None => std::future::pending().await,
-            }
-        };
-        let selected = async {
-            match &self.selected {
-                Some((_, watch)) => watch.woken().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = account => {}
-            () = selected => {}
-        }
     }
 }
 
@@ -411,7 +396,7 @@ impl Session {
     pub(crate) fn watch_selected(&mut self) {
         let now = selected(self);
         let Some(mut notifier) = self.notify.take() else { return };
-        if notifier.watches.selected.as_ref().map(|(mailbox, _)| *mailbox) != now {
+        if notifier.watches.selected() != now {
             notifier.watch_selected(self);
         }
         self.notify = Some(notifier);

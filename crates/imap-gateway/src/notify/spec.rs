@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use imap_wire::{FetchItem, MailboxFilter, MessageEvents, NotifyEvent, NotifyGroup};
-use mail_types::HIERARCHY_SEPARATOR;
+use mail_types::{HIERARCHY_SEPARATOR, MailboxName};
 
 use crate::fetch::Plan;
 use crate::limits::NOTIFY_NAMES_MAX;
+use crate::others::OTHER_USERS;
 
 /// The events there are (RFC 5465 §5), for BADEVENT.
 pub(crate) const EVENTS: &[&str] = &[
@@ -100,6 +101,19 @@ impl Spec {
         self.groups.iter().any(|(_, events)| *events != Events::default())
     }
 
+    /// Can any of those be another's?
+    pub(crate) fn wants_shared(&self) -> bool {
+        let others = |names: &[MailboxName]| names.iter().any(|name| is_shared(name.as_str()));
+        self.groups.iter().any(|(filter, events)| {
+            *events != Events::default()
+                && match filter {
+                    MailboxFilter::Subscribed => true,
+                    MailboxFilter::Mailboxes(names) | MailboxFilter::Subtree(names) => others(names),
+                    _ => false,
+                }
+        })
+    }
+
     pub(crate) fn wants_annotations(&self) -> bool {
         self.wants_server_annotations() || self.groups.iter().any(|(_, events)| events.annotations)
     }
@@ -185,8 +199,8 @@ pub(crate) fn peeking(mut items: Vec<FetchItem>) -> Vec<FetchItem> {
 fn matches(filter: &MailboxFilter, name: &str, subscribed: bool) -> bool {
     match filter {
         MailboxFilter::Selected | MailboxFilter::SelectedDelayed | MailboxFilter::SubtreeOne(_) => false,
-        // §6.3: mail is delivered into whichever mailbox `user+detail` names, so these are all.
-        MailboxFilter::Inboxes | MailboxFilter::Personal => true,
+        // §6.2, §6.3: mail is delivered into whichever mailbox `user+detail` names, so these are all of the user's own.
+        MailboxFilter::Inboxes | MailboxFilter::Personal => !is_shared(name),
         MailboxFilter::Subscribed => subscribed,
         MailboxFilter::Mailboxes(names) => names.iter().any(|known| known.as_str() == name),
         MailboxFilter::Subtree(names) => names.iter().any(|known| {
@@ -196,10 +210,13 @@ fn matches(filter: &MailboxFilter, name: &str, subscribed: bool) -> bool {
     }
 }
 
+/// Is it in the namespace of others' mailboxes?
+fn is_shared(name: &str) -> bool {
+    name.starts_with(OTHER_USERS) || name == OTHER_USERS.trim_end_matches(HIERARCHY_SEPARATOR)
+}
+
 #[cfg(test)]
 mod tests {
-    use mail_types::MailboxName;
-
     use super::*;
 
     fn name(text: &str) -> MailboxName {
@@ -245,5 +262,29 @@ mod tests {
         assert_eq!(spec.events("a/b", true), both);
         assert_eq!(spec.events("a", false), Events { messages: true, ..Events::default() });
         assert_eq!(spec.events("ab", false), Events::default());
+    }
+
+    #[test]
+    fn mailboxes_of_others_are_not_personal() {
+        let spec =
+            |filter| Spec::new(vec![NotifyGroup { filter, events: messages() }]).unwrap();
+        let shared = "Other users/bob@example.org/INBOX";
+        for (filter, wants, watches) in [
+            (MailboxFilter::Personal, false, false),
+            (MailboxFilter::Inboxes, false, false),
+            (MailboxFilter::Subscribed, true, true),
+            (MailboxFilter::Mailboxes(vec![name(shared)]), true, true),
+            (MailboxFilter::Mailboxes(vec![name("INBOX")]), false, false),
+            (MailboxFilter::Subtree(vec![name("Other users")]), true, true),
+            (MailboxFilter::Subtree(vec![name("Other users/bob@example.org")]), true, true),
+            (MailboxFilter::Subtree(vec![name("Other users/carol@example.org")]), true, false),
+        ] {
+            let spec = spec(filter);
+            assert_eq!(
+                (spec.wants_shared(), spec.events(shared, true).messages),
+                (wants, watches),
+                "{spec:?}"
+            );
+        }
     }
 }

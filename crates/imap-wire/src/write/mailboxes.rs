@@ -27,6 +27,8 @@ pub enum MailboxAttribute {
     HasNoChildren,
     /// `\Marked`
     Marked,
+    /// `\NoAccess` (RFC 5465 §3.1)
+    NoAccess,
     /// `\NonExistent`
     NonExistent,
     /// `\Noinferiors`
@@ -50,6 +52,7 @@ impl MailboxAttribute {
             Self::HasChildren => "\\HasChildren",
             Self::HasNoChildren => "\\HasNoChildren",
             Self::Marked => "\\Marked",
+            Self::NoAccess => "\\NoAccess",
             Self::NonExistent => "\\NonExistent",
             Self::NoInferiors => "\\Noinferiors",
             Self::NoSelect => "\\Noselect",

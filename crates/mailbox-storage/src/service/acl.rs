@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mail_rpc::pb::set_acl_request::How;
 use mail_rpc::{Refusal, Right, pb};
-use mail_types::{AccountId, Rights};
+use mail_types::{AccountId, MailboxId, Rights};
 use tonic::Status;
 
 use super::access::access;
@@ -76,9 +76,12 @@ pub(super) async fn set_acl(inner: &Inner, request: pb::SetAclRequest) -> Result
         address: entry.address,
         owner_address: request.owner_address,
     };
+    let grantee = change.grantee;
     let changed = inner.db.acl_change(change, asked.reader).await?;
     changed.ok_or_else(|| no_mailbox(name.as_str()))?;
     // Whoever has it open looks, and learns what it still may do.
     publish(inner, asked.account, row.id, i64::MAX);
+    // Whose list of mailboxes it is in, or not any more; 0: everybody's.
+    publish(inner, grantee, MailboxId::new(0), 0);
     Ok(pb::SetAclReply {})
 }
