@@ -107,6 +107,14 @@ impl Hints {
         }
     }
 
+    /// Waits until Redis has taken all that was published, at most so long: for a process that ends.
+    pub async fn flush(&self, at_most: Duration) {
+        if let Some(link) = &self.0.link {
+            // What Redis does not take in time is found by the re-check.
+            let _ = tokio::time::timeout(at_most, link.flush()).await;
+        }
+    }
+
     /// Subscribes to an account's hints until the subscription is dropped. When this returns the subscription is in
     /// effect: every commit that happens from now on wakes it, so read the database *after* this. While Redis is away
     /// this returns soon all the same, and [`Wake::Resync`] follows when Redis is back.

@@ -67,6 +67,11 @@ impl Link {
         self.shared.outbox.add(hint);
     }
 
+    /// Waits until all is published.
+    pub(crate) async fn flush(&self) {
+        self.shared.outbox.emptied().await;
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         self.shared.connected.load(Ordering::Relaxed)
     }

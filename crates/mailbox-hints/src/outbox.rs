@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use mail_types::{AccountId, MailboxId, ModSeq};
 use tokio::sync::Notify;
@@ -19,6 +20,8 @@ pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
     wake: Notify,
     dropped: AtomicU64,
+    /// A batch is on its way.
+    sending: AtomicBool,
 }
 
 #[derive(Default)]
@@ -26,6 +29,9 @@ struct Waiting {
     latest: HashMap<(AccountId, MailboxId), (ModSeq, Option<TraceParent>)>,
     overflowed: bool,
 }
+
+/// How often it is looked whether all is gone, by a process that wants to end.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Hints being published. Dropped before [`Batch::sent`], it goes back to wait.
 pub(crate) struct Batch<'a> {
@@ -42,12 +48,33 @@ impl Outbox {
     /// Waits for hints. Cancel-safe.
     pub(crate) async fn next(&self) -> Batch<'_> {
         loop {
-            let waiting = std::mem::take(&mut *lock(&self.waiting));
-            if waiting.overflowed || !waiting.latest.is_empty() {
-                return Batch { outbox: self, waiting };
+            if let Some(batch) = self.take() {
+                return batch;
             }
             self.wake.notified().await;
         }
+    }
+
+    fn take(&self) -> Option<Batch<'_>> {
+        let mut held = lock(&self.waiting);
+        if !held.overflowed && held.latest.is_empty() {
+            return None;
+        }
+        // Under the lock, so that nobody finds neither the hints nor the batch.
+        self.sending.store(true, Ordering::Relaxed);
+        Some(Batch { outbox: self, waiting: std::mem::take(&mut held) })
+    }
+
+    /// Waits until nothing waits and nothing is on its way.
+    pub(crate) async fn emptied(&self) {
+        while !self.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let held = lock(&self.waiting);
+        held.latest.is_empty() && !held.overflowed && !self.sending.load(Ordering::Relaxed)
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -90,6 +117,7 @@ impl Drop for Batch<'_> {
     fn drop(&mut self) {
         let unsent = std::mem::take(&mut self.waiting);
         let mut waiting = lock(&self.outbox.waiting);
+        self.outbox.sending.store(false, Ordering::Relaxed);
         waiting.overflowed |= unsent.overflowed;
         for unsent in unsent.latest.iter().map(hint) {
             self.outbox.insert(&mut waiting, unsent);
@@ -160,5 +188,21 @@ mod tests {
         assert!(outbox.next().await.overflowed(), "an unsent batch comes back whole");
         outbox.next().await.sent();
         assert!(!lock(&outbox.waiting).overflowed);
+    }
+
+    #[tokio::test]
+    async fn it_is_empty_when_all_is_sent() {
+        let outbox = Outbox::default();
+        assert!(outbox.is_empty());
+        outbox.add(hint(1, 1));
+        assert!(!outbox.is_empty());
+        // What is on its way may come back.
+        let batch = outbox.next().await;
+        assert!(!outbox.is_empty());
+        drop(batch);
+        assert!(!outbox.is_empty());
+        outbox.next().await.sent();
+        assert!(outbox.is_empty());
+        outbox.emptied().await;
     }
 }

@@ -210,11 +210,19 @@ impl System {
 /// What scripts ask of whoever runs the server.
 fn administration(config: &Config) -> Administration {
     let config = config.clone();
+    let of_acl = config.clone();
+    let acl = move |words: Vec<String>| -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+        let config = of_acl.clone();
+        Box::pin(async move {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            todoku::acl(&config, &words).await
+        })
+    };
     let set_quota = move |address: String, bytes: u64| -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
         let config = config.clone();
         Box::pin(async move { todoku::account_quota(&config, &address, bytes).await })
     };
-    Administration { set_quota: Arc::new(set_quota) }
+    Administration { acl: Arc::new(acl), set_quota: Arc::new(set_quota) }
 }
 
 fn base_config(data: &Path) -> Config {

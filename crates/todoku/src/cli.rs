@@ -67,6 +67,13 @@ pub enum Command {
     /// Manage accounts, while the server runs or while it does not
     #[command(subcommand)]
     Account(Account),
+    /// Show and change who may use the mailboxes of others (RFC 4314), while the server runs or while it does not
+    ///
+    /// Rights are letters: l see it in the list, r read it, s keep what one has read, w change flags, i add messages,
+    /// t mark them as deleted, e expunge them, k make mailboxes below it, x delete or rename it, a change this list, p nothing here.
+    /// Good sets are lrs for reading and lrswite for working together. What is set counts at once.
+    #[command(subcommand)]
+    Acl(Acl),
     /// Import mail of another server or program; safe to interrupt and to run again
     Import {
         /// The account that gets the mail
@@ -139,5 +146,40 @@ pub enum Account {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+}
+
+/// Who may use whose mailboxes.
+#[derive(Debug, Subcommand)]
+pub enum Acl {
+    /// List who has which rights to an account's mailboxes; the owner has all of them and is not named
+    List {
+        /// The account that owns them
+        address: String,
+        /// One of its mailboxes; all that are shared if left out
+        mailbox: Option<String>,
+    },
+    /// Give rights to a mailbox, or take some away
+    Set {
+        /// The account that owns the mailbox
+        address: String,
+        /// The mailbox, as its owner calls it
+        mailbox: String,
+        /// An account's address, or `anyone` for everybody who can log in; with `-` in front: rights that are taken away, whoever gave them
+        #[arg(allow_hyphen_values = true)]
+        who: String,
+        /// The letters of the rights; with `+` or `-` in front they are added to those that are there, or removed from them
+        #[arg(allow_hyphen_values = true)]
+        rights: String,
+    },
+    /// Remove what is set for somebody
+    Remove {
+        /// The account that owns the mailbox
+        address: String,
+        /// The mailbox, as its owner calls it
+        mailbox: String,
+        /// Whose entry, as `todoku acl list` shows it
+        #[arg(allow_hyphen_values = true)]
+        who: String,
     },
 }

@@ -4,6 +4,7 @@
 //! is the transport that its clients get.
 
 mod account;
+mod acl;
 mod all;
 mod certs;
 pub mod cli;
@@ -62,6 +63,19 @@ pub async fn account_quota(config: &Config, address: &str, bytes: u64) -> Result
     Ok(())
 }
 
+/// Does what `todoku acl` does with these words behind it.
+///
+/// # Errors
+/// Words that are no command, and what `todoku acl` fails with.
+pub async fn acl(config: &Config, words: &[&str]) -> Result<()> {
+    use clap::Parser;
+    let cli = Cli::try_parse_from(["todoku", "acl"].iter().chain(words))?;
+    match cli.command {
+        Some(Command::Acl(command)) => acl::run(config, command).await,
+        _ => anyhow::bail!("not a command of `todoku acl`"),
+    }
+}
+
 /// What a process of its own runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -102,6 +116,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Restored { after } => restored::run(&config, after).await,
         Command::Health => health::run(&config).await,
         Command::Account(command) => account::run(&config, command).await,
+        Command::Acl(command) => acl::run(&config, command).await,
         Command::Import { address, format, path } => local::import(&config, &address, format, &path).await,
     }
 }

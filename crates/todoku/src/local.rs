@@ -1,6 +1,7 @@
 //! Storage and auth inside this process: what `todoku all` serves, and what the account commands work on.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use auth::{AuthConfig, AuthService};
@@ -15,26 +16,30 @@ use service_runtime::Config;
 use crate::import::{self, Format};
 use crate::wiring;
 
+/// How long a command that is done waits for Redis to take its hints.
+const HINTS_WAIT: Duration = Duration::from_secs(2);
+
 /// Storage and auth on the configured database.
 pub(crate) struct Local {
     pub(crate) storage: Storage,
     pub(crate) auth: AuthService,
     pub(crate) mailbox: MailboxClient,
     key: GrantKey,
+    hints: Hints,
 }
 
 impl Local {
     /// Opens both. The database has this version's tables afterwards if it is an embedded one.
     pub(crate) async fn open(config: &Config, hints: Hints) -> Result<Self> {
         let key = wiring::own_grant_key(config)?;
-        let storage = open_storage(config, key.clone(), hints).await?;
+        let storage = open_storage(config, key.clone(), hints.clone()).await?;
         let auth = open_auth(config, key.clone()).await?;
         if is_embedded(config) {
             storage.migrate().await.context("cannot make the tables of the mail store")?;
             auth.migrate().await.context("cannot make the tables of the accounts")?;
         }
         let mailbox = MailboxClient::new(Transport::local(storage.server()));
-        Ok(Self { storage, auth, mailbox, key })
+        Ok(Self { storage, auth, mailbox, key, hints })
     }
 
     /// A grant of our own making: this process has the database, and with it every power.
@@ -66,7 +71,9 @@ impl Local {
         Ok(account)
     }
 
+    /// Whoever waits for news hears of what was done, if Redis is there.
     pub(crate) async fn close(self) {
+        self.hints.flush(HINTS_WAIT).await;
         self.storage.close().await;
     }
 }

@@ -12,5 +12,5 @@ mod tls;
 
 pub use clean::clean;
 pub use parse::{Protocol, Script, ScriptError, Step};
-pub use run::{Account, Administration, Outcome, SetQuota, Subject, run};
+pub use run::{Account, Acl, Administration, Outcome, SetQuota, Subject, run};
 pub use suite::{NAMES, Verdict, find, run_file, run_files};

@@ -27,6 +27,8 @@ pub enum Step {
     StartTls(String),
     /// From now on the session is compressed.
     Deflate(String),
+    /// Who may use whose mailboxes, by the server's administration: words of `todoku acl`, variables not yet filled in.
+    Acl(Vec<u8>),
     /// Room for an account's mail in octets, by the server's administration; 0: as much as there is.
     Quota {
         /// Whose mail.
@@ -129,6 +131,7 @@ fn parse_line(line: &str) -> Result<Step, String> {
             Ok(Step::Deliver { account: account.to_owned(), message: unescape(message)? })
         }
         "session" => parse_session(rest),
+        "acl" => Ok(Step::Acl(unescape(rest.trim())?)),
         "quota" => {
             let (account, bytes) = rest.split_once(' ').ok_or("quota ACCOUNT OCTETS")?;
             let bytes = bytes.trim().parse().map_err(|_| "a quota is octets".to_owned())?;
@@ -221,10 +224,12 @@ mod tests {
         let script = Script::parse(
             "# comment\nrequires IDLE\nchoice ours\nsession p pop3 alice\ndeliver alice Subject: x\\r\\n\\r\\nbody\n\
              alice: a STORE 1 FLAGS (\\Seen)\nalice:- a\\x00\nalice< a OK ...\nalice<? * 1 EXISTS\nalice<! * BYE\n\
-             p closed\nsleep 10\nalice starttls\nalice deflate\nquota bob 100\nsession t imaps\n",
+             p closed\nsleep 10\nalice starttls\nalice deflate\nquota bob 100\nsession t imaps\n\
+             acl set ${alice} INBOX anyone lr\n",
         )
         .unwrap();
-        assert_eq!(script.steps.len(), 15);
+        assert_eq!(script.steps.len(), 16);
+        assert_eq!(script.steps[15].1, Step::Acl(b"set ${alice} INBOX anyone lr".to_vec()));
         assert_eq!(script.steps[11].1, Step::StartTls("alice".into()));
         assert_eq!(script.steps[13].1, Step::Quota { account: "bob".into(), bytes: 100 });
         assert_eq!(script.steps[0], (2, Step::Requires("IDLE".into())));

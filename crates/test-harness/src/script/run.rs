@@ -43,9 +43,14 @@ pub struct Subject {
 /// Sets an account's quota: its address, and octets.
 pub type SetQuota = dyn Fn(String, u64) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync;
 
+/// Does `todoku acl` with these words behind it.
+pub type Acl = dyn Fn(Vec<String>) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync;
+
 /// What only whoever runs the server can do.
 #[derive(Clone)]
 pub struct Administration {
+    /// Changes who may use whose mailboxes.
+    pub acl: Arc<Acl>,
     /// Sets an account's quota.
     pub set_quota: Arc<SetQuota>,
 }
@@ -156,6 +161,13 @@ impl Run<'_> {
                     return Ok(Some(Outcome::Skipped("a way to set quotas".to_owned())));
                 };
                 (administration.set_quota)(self.account(account)?.address.clone(), *bytes).await?;
+            }
+            Step::Acl(words) => {
+                let Some(administration) = &self.subject.administration else {
+                    return Ok(Some(Outcome::Skipped("a way to set rights".to_owned())));
+                };
+                let words = String::from_utf8_lossy(&fill(words, &self.variables)).into_owned();
+                (administration.acl)(words.split(' ').map(str::to_owned).collect()).await?;
             }
             Step::Send { name, octets } => {
                 let octets = fill(octets, &self.variables);
