@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use mail_rpc::pb::get_metadata_request::Of;
+use mail_types::{MailboxId, ModSeq};
+use mailbox_hints::{Subscription, Wake};
 
 use crate::cmd::metadata;
 use crate::error::CmdError;
 use crate::session::Session;
+use crate::state::State;
+use crate::watch::Watch;
 
 /// What the client has been told.
 #[derive(Debug)]
@@ -41,6 +45,76 @@ impl Told {
         }
         self.own.clear();
         Ok(news)
+    }
+}
+
+/// How an idling session hears that annotations may have changed.
+pub(crate) struct Hearing {
+    /// `None`: the selected mailbox is the user's own, and its hints tell.
+    own: Option<Subscription>,
+    /// Heals lost hints.
+    watch: Option<Watch>,
+}
+
+impl Hearing {
+    /// After ENABLE METADATA; with NOTIFY the client has said otherwise what it wants to hear. Tells what has changed until now.
+    ///
+    /// # Errors
+    /// As storage says.
+    pub(crate) async fn start(session: &mut Session) -> Result<Option<Box<Self>>, CmdError> {
+        if session.annotations.is_none() || session.notify.is_some() {
+            return Ok(None);
+        }
+        let is_heard = matches!(&session.state, State::Selected(_, selected) if !selected.whose.is_shared());
+        let own = match is_heard {
+            true => None,
+            false => Some(session.gateway.backends.hints.subscribe(session.user()?.account).await),
+        };
+        session.tell_annotations().await?;
+        let mut hearing = Box::new(Self { own, watch: None });
+        hearing.watch(session).await?;
+        Ok(Some(hearing))
+    }
+
+    /// The re-check looks for what changes from now on.
+    ///
+    /// # Errors
+    /// As storage says; the watch that there was goes on.
+    pub(crate) async fn watch(&mut self, session: &Session) -> Result<(), CmdError> {
+        let list = crate::notify::load(session).await?;
+        let everything = (0, MailboxId::new(0));
+        let fingerprint = ModSeq::new(list.fingerprint);
+        self.watch = Some(session.gateway.recheck.watch(session.grant()?, everything, fingerprint));
+        Ok(())
+    }
+
+    /// True: the re-check found it. Cancel-safe.
+    pub(crate) async fn changed(&mut self) -> bool {
+        let Self { own, watch } = self;
+        let hint = async {
+            match own {
+                Some(own) => while !may_tell(&own.changed().await) {},
+                None => std::future::pending().await,
+            }
+        };
+        let recheck = async {
+            match watch {
+                Some(watch) => watch.woken().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = hint => false,
+            () = recheck => true,
+        }
+    }
+}
+
+/// Is it a hint that annotations come with?
+pub(crate) fn may_tell(wake: &Wake) -> bool {
+    match wake {
+        Wake::Resync => true,
+        Wake::Mailbox { mailbox, .. } => mailbox.get() == 0,
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::Instrument;
 
 use super::context;
+use crate::annotations::{Hearing, may_tell};
 use crate::error::CmdError;
 use crate::notify;
 use crate::session::{End, Session};
@@ -23,6 +24,8 @@ enum Event {
     Hint(Wake),
     /// The re-check found something.
     Recheck,
+    /// Annotations may have changed; `true`: the re-check found that.
+    Annotations(bool),
     Keepalive,
     Shutdown,
 }
@@ -35,6 +38,10 @@ pub(crate) async fn idle(session: &mut Session, tag: &Tag) -> Result<(), End> {
     if let Err(error) = Box::pin(catch_up(session)).await {
         return session.conclude(tag, "IDLE", Err(error), started);
     }
+    let mut hearing = match Box::pin(Hearing::start(session)).await {
+        Ok(hearing) => hearing,
+        Err(error) => return session.conclude(tag, "IDLE", Err(error), started),
+    };
     session.writer().continuation("idling");
     let mut watch = watch(session);
     let period = keepalive(session);
@@ -58,7 +65,7 @@ pub(crate) async fn idle(session: &mut Session, tag: &Tag) -> Result<(), End> {
             }
             continue;
         }
-        match next(session, watch.as_ref(), keepalive_at).await? {
+        match next(session, (watch.as_ref(), hearing.as_deref_mut()), keepalive_at).await? {
             Event::Input => continue,
             Event::Shutdown => return Err(End::shutdown()),
             Event::Keepalive => {
@@ -79,6 +86,13 @@ pub(crate) async fn idle(session: &mut Session, tag: &Tag) -> Result<(), End> {
                     metrics().push(woken_at.elapsed());
                     tell(watch.as_ref(), session);
                 }
+                if hearing.is_some() && may_tell(&wake) {
+                    Box::pin(tell_annotations(session, None)).await?;
+                }
+            }
+            Event::Annotations(rechecked) => {
+                let hearing = hearing.as_deref_mut().filter(|_| rechecked);
+                Box::pin(tell_annotations(session, hearing)).await?;
             }
             Event::Recheck => {
                 Box::pin(push(session, None)).await?;
@@ -102,7 +116,11 @@ async fn notified(session: &mut Session, keepalive_at: Instant) -> Result<bool, 
     }
 }
 
-async fn next(session: &mut Session, watch: Option<&Watch>, keepalive_at: Instant) -> Result<Event, End> {
+async fn next(
+    session: &mut Session,
+    (watch, hearing): (Option<&Watch>, Option<&mut Hearing>),
+    keepalive_at: Instant,
+) -> Result<Event, End> {
     let Session { connection, state, gateway, .. } = session;
     let hint = async {
         match state {
@@ -116,11 +134,18 @@ async fn next(session: &mut Session, watch: Option<&Watch>, keepalive_at: Instan
             None => std::future::pending().await,
         }
     };
+    let annotations = async {
+        match hearing {
+            Some(hearing) => hearing.changed().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         biased;
         filled = connection.fill() => { filled?; Ok(Event::Input) }
         wake = hint => Ok(Event::Hint(wake)),
         () = recheck => Ok(Event::Recheck),
+        rechecked = annotations => Ok(Event::Annotations(rechecked)),
         () = sleep_until(keepalive_at) => Ok(Event::Keepalive),
         () = gateway.shutdown.wait() => Ok(Event::Shutdown),
     }
@@ -157,7 +182,23 @@ async fn push(session: &mut Session, wake: Option<Wake>) -> Result<(), End> {
         },
         None => catch_up(session).await,
     };
-    match synced {
+    end_of(synced)
+}
+
+/// RFC 5464 §4.1: what others have changed comes unasked.
+async fn tell_annotations(session: &mut Session, again: Option<&mut Hearing>) -> Result<(), End> {
+    end_of(session.renew_grant().await)?;
+    let told = session.tell_annotations().await;
+    // What could not be read is found by the next re-check.
+    if let (Ok(()), Some(hearing)) = (&told, again) {
+        end_of(hearing.watch(session).await)?;
+    }
+    end_of(told)
+}
+
+/// What of it ends the session.
+fn end_of(done: Result<(), CmdError>) -> Result<(), End> {
+    match done {
         Ok(()) | Err(CmdError::No(..) | CmdError::BadUrl(_) | CmdError::Bad(..)) => Ok(()),
         Err(CmdError::Bye(code, text)) => Err(End::Bye(code, text.into_owned())),
         Err(CmdError::Disconnected(error)) => Err(error.into()),

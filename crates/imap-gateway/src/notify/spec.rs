@@ -266,8 +266,7 @@ mod tests {
 
     #[test]
     fn mailboxes_of_others_are_not_personal() {
-        let spec =
-            |filter| Spec::new(vec![NotifyGroup { filter, events: messages() }]).unwrap();
+        let spec = |filter| Spec::new(vec![NotifyGroup { filter, events: messages() }]).unwrap();
         let shared = "Other users/bob@example.org/INBOX";
         for (filter, wants, watches) in [
             (MailboxFilter::Personal, false, false),
