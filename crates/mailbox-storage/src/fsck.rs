@@ -117,6 +117,7 @@ impl Storage {
                 report.findings.push(finding(account, what));
             }
         }
+        report.findings.extend(crate::names::audit(&self.0, account).await?);
         let mut after = (0, 0);
         loop {
             let page = db.hashes(only, after, CONTENT_BATCH).await?;

@@ -10,6 +10,7 @@ mod error;
 mod fsck;
 mod index;
 mod keywords;
+mod names;
 mod prepare;
 mod raise;
 mod rebuild;
@@ -29,6 +30,7 @@ use mailbox_hints::Hints;
 
 pub use error::StorageError;
 pub use fsck::{Finding, Report};
+pub use names::Renamed;
 pub use raise::RaisedAccount;
 pub use sweep::{SweepPolicy, Swept};
 

@@ -205,6 +205,48 @@ pub(crate) fn subscribe(
     }
 }
 
+/// Names that are not in the form in which they are looked up get it: until then nobody can open them. One whose name is taken
+/// in that form gets a number, and those below it go along.
+pub(crate) fn normalize(tree: &Tree) -> Result<Vec<TreeChange>, Refusal> {
+    let mut plan = Plan::new(tree);
+    let mut taken: HashMap<String, &MailboxRow> =
+        tree.mailboxes.iter().map(|row| (row.name.clone(), row)).collect();
+    let mut moved: HashMap<&str, String> = HashMap::new();
+    // Ordered by name: what is above others comes before them.
+    for row in &tree.mailboxes {
+        let Some(name) = other_form(&row.name) else { continue };
+        let above = row.name.rmatch_indices(HIERARCHY_SEPARATOR).find_map(|(at, _)| {
+            moved.get(&row.name[..at]).map(|to| format!("{to}{}", mail_types::normalize(&row.name[at..])))
+        });
+        let to = free(&above.unwrap_or_else(|| name.as_str().to_owned()), &taken)?;
+        plan.rename(row, &to)?;
+        plan.changes.push(TreeChange::Ghost { name: row.name.clone(), subscribed: false });
+        taken.insert(to.as_str().to_owned(), row);
+        moved.insert(&row.name, to.as_str().to_owned());
+    }
+    for ghost in &tree.ghosts {
+        let Some(name) = other_form(ghost) else { continue };
+        plan.changes.push(TreeChange::Ghost { name: ghost.clone(), subscribed: false });
+        plan.changes.push(match taken.get(name.as_str()) {
+            Some(row) => TreeChange::Subscribe { id: row.id, subscribed: true },
+            None => TreeChange::Ghost { name: name.as_str().to_owned(), subscribed: true },
+        });
+    }
+    if plan.changes.is_empty() { Ok(Vec::new()) } else { plan.finish() }
+}
+
+/// The form in which a name is looked up, if it is another. `None` too for what can be no name.
+pub(crate) fn other_form(name: &str) -> Option<MailboxName> {
+    MailboxName::try_from(name).ok().filter(|normal| normal.as_str() != name)
+}
+
+fn free(name: &str, taken: &HashMap<String, &MailboxRow>) -> Result<MailboxName, Refusal> {
+    let numbered = (2..).map(|number| format!("{name} {number}"));
+    let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains_key(name));
+    MailboxName::try_from(free.as_deref().unwrap_or_default())
+        .map_err(|error| Refusal::Limit(error.to_string()))
+}
+
 impl Tree {
     /// The mailbox of this name.
     pub(crate) fn find(&self, name: &str) -> Option<&MailboxRow> {

@@ -53,6 +53,9 @@ pub enum Command {
     Fsck {
         /// The account; all of them if left out
         address: Option<String>,
+        /// Before that, rename mailboxes that nobody finds by their names, which are not in Unicode Normalization Form C
+        #[arg(long)]
+        repair: bool,
     },
     /// After the database was restored to an earlier moment: raise all numbers that mail programs may have been told since
     ///

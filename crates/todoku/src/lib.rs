@@ -112,7 +112,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             Ok(())
         }
         Command::Certs { dir } => certs::run(&dir),
-        Command::Fsck { address } => fsck::run(&config, address.as_deref()).await,
+        Command::Fsck { address, repair } => fsck::run(&config, address.as_deref(), repair).await,
         Command::Restored { after } => restored::run(&config, after).await,
         Command::Health => health::run(&config).await,
         Command::Account(command) => account::run(&config, command).await,

@@ -30,7 +30,7 @@ impl Store {
         let request = pb::RenameRequest { owner: 0, grant: self.alice(), from: from.into(), to: to.into() };
         self.client.rename(request).await.map(|_| ())
     }
-    async fn subscribe(&self, name: &str, subscribed: bool) {
+    pub(crate) async fn subscribe(&self, name: &str, subscribed: bool) {
         let request = pb::SubscribeRequest { grant: self.alice(), name: name.into(), subscribed };
         self.client.subscribe(request).await.unwrap();
     }

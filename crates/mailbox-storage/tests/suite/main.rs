@@ -33,6 +33,7 @@ mod fixture;
 mod flags;
 mod index;
 mod mailboxes;
+mod names;
 mod raise;
 mod random;
 mod rebuild;
