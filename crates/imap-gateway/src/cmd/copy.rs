@@ -88,7 +88,12 @@ async fn transfer(
     // RFC 5465 §3.1: a copy changes nothing here, so a client that wants no news of this mailbox gets none by it.
     let is_silent = mode == pb::copy_request::Mode::Copy && session.wants_no_news();
     if let Some(sync) = reply.sync.as_ref().filter(|_| !is_silent) {
-        session.take_reply(&known, sync, Expunges::Announce, None)?;
+        match session.take_reply(&known, sync, Expunges::Announce, None) {
+            // The mailbox was renamed meanwhile, and its UIDs have another validity. The messages are copied all the same, and the
+            // client is to hear where they are; the next command hears the rest.
+            Err(CmdError::Bye(..)) if mode == pb::copy_request::Mode::Copy => {}
+            told => told?,
+        }
     }
     Ok(Some(reply))
 }
